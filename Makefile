@@ -1,0 +1,27 @@
+# `make` alone lists the targets. Everything the project needs goes into .venv, from the hashed lock.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup lock
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
+
+.venv/.synced: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@[ -x $(BIN)/python ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "==> Installing the locked tools into .venv (the first time takes a minute)"
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## Resolve pyproject.toml anew into requirements/*.txt
+	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
+	$(LOCK) pyproject.toml --extra flower --output-file requirements/production.txt
+	$(LOCK) pyproject.toml --extra dev --output-file requirements/dev.txt
+
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
