@@ -1,0 +1,47 @@
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UsernameValidator(UnicodeUsernameValidator):
+    # Without “@”, no username can be somebody's address: either may be given to log in.
+    regex = r"^[\w.+-]+\Z"
+    message = "Enter a valid username: letters, digits and . + - _ only."
+
+
+class AccountManager(UserManager["User"]):
+    def with_email(self, email: str) -> models.QuerySet["User"]:
+        return self.alias(lowered=Lower("email")).filter(lowered=Lower(models.Value(email)))
+
+    def with_username(self, username: str) -> models.QuerySet["User"]:
+        return self.alias(lowered=Lower("username")).filter(lowered=Lower(models.Value(username)))
+
+
+class User(AbstractUser):
+    username = models.CharField(
+        max_length=150,
+        validators=[UsernameValidator()],
+        error_messages={"unique": "This username is taken."},
+        unique=True,
+    )
+    email = models.EmailField("e-mail address")
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                Lower("username"),
+                name="username_unique_without_case",
+                violation_error_message="This username is taken.",
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=~models.Q(email=""),
+                name="email_unique_without_case",
+                violation_error_message="An account with this e-mail address exists already.",
+            ),
+        ]

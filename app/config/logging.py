@@ -1,0 +1,62 @@
+"""The values of LOG_STRATEGY: where records go, and at which level."""
+
+import os
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+STRATEGIES = ("console", "pid")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMAT = {
+    "format": "[%(levelname)s] %(asctime)s %(name)s - %(message)s",
+    "datefmt": "%Y-%m-%d %H:%M:%S",
+}
+CONSOLE = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+
+
+class ProcessFileHandler(RotatingFileHandler):
+    """One file per process: a forked child gets its own name, since a shared rotating file loses lines."""
+
+    def __init__(self, folder: str, stem: str) -> None:
+        self.folder, self.stem = Path(folder), stem
+        super().__init__(self.path(), maxBytes=10_000_000, backupCount=10, delay=True, encoding="utf-8")
+        os.register_at_fork(after_in_child=self.leave_parents_file)
+
+    def path(self) -> str:
+        return str(self.folder.resolve() / f"{self.stem}-{os.getpid()}.log")
+
+    def leave_parents_file(self) -> None:
+        self.close()
+        self.baseFilename = self.path()
+
+
+def handlers(strategy: str, folder: Path, celery_level: str) -> dict[str, Any]:
+    if strategy == "console":
+        return {"console": CONSOLE}
+    folder.mkdir(parents=True, exist_ok=True)
+    file = {"()": ProcessFileHandler, "folder": str(folder), "formatter": "line"}
+    return {
+        "console": CONSOLE,
+        "worker": {**file, "stem": "celery_worker", "level": celery_level},
+        "errors": {**file, "stem": "celery_errors", "level": "ERROR"},
+    }
+
+
+def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> dict[str, Any]:
+    """Return Django's LOGGING; `django`, `celery` and `task` are the levels of these loggers."""
+    used = handlers(strategy, folder, celery)
+    ours = {"level": django}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": FORMAT},
+        "handlers": used,
+        "root": {"handlers": list(used), "level": "WARNING"},
+        "loggers": {
+            "django": {"level": django, "handlers": [], "propagate": True},
+            "core": ours,
+            "accounts": ours,
+            "celery": {"level": celery},
+            "celery.task": {"level": task},
+        },
+    }

@@ -1,0 +1,173 @@
+"""Wiring. Every variable read here is explained in docs/settings.md; a test compares the two."""
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from celery.schedules import crontab
+from kombu import Queue
+
+from config import env
+from config.logging import LEVELS, STRATEGIES, build
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TESTING = sys.argv[1:2] == ["test"] or "PYTEST_VERSION" in os.environ
+if not TESTING:
+    # Tests need no environment, and must not depend on a developer's.
+    environ.Env.read_env(BASE_DIR.parent / ".env")
+    environ.Env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.boolean("DEBUG")
+# Where working defaults are given; elsewhere what has none is required.
+LOCAL = DEBUG or TESTING
+
+SECRET_KEY = env.text("SECRET_KEY", "local-development-only-not-a-secret" if LOCAL else None)
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
+SITE_URL = env.url("SITE_URL", "http://localhost:8000" if LOCAL else None, ["https", "http"]).rstrip("/")
+
+INSTALLED_APPS = [
+    "core",
+    "accounts",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEST_RUNNER = "config.runner.Runner"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR.parent / 'db.sqlite3'}" if LOCAL else None)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.UsernameOrEmailBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+PASSWORD_HASHERS = [
+    f"django.contrib.auth.hashers.{name}"
+    for name in ("Argon2PasswordHasher", "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "ScryptPasswordHasher")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR.parent / "static"
+STATIC_STORAGE = "StaticFilesStorage" if LOCAL else "ManifestStaticFilesStorage"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": f"django.contrib.staticfiles.storage.{STATIC_STORAGE}"},
+}
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(SITE_URL))]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = not LOCAL
+# Asked over the socket by what starts and switches releases, which has no TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+SECURE_HSTS_SECONDS = 0 if LOCAL else 31_536_000
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Subdomains and preloading concern more than this site: that decision is its owner's, not a default.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+for _name, _value in env.email("EMAIL_URL", "consolemail://" if LOCAL else None).items():
+    globals()[_name] = _value
+EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10)
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Django SaaS <noreply@localhost>" if LOCAL else None)
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+LOGS_DIR = Path(env.text("LOGS_DIR", str(BASE_DIR.parent / "logs")))
+LOGGING = build(
+    strategy=env.choice("LOG_STRATEGY", "pid" if DEBUG else "console", STRATEGIES),
+    folder=LOGS_DIR,
+    django=env.choice("DJANGO_LOG_LEVEL", "INFO", LEVELS),
+    celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS),
+    task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
+)
+
+BROKERS = ["redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory"]
+CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "memory://" if LOCAL else "redis://localhost:6379/0", BROKERS)
+CELERY_RESULT_BACKEND = env.url(
+    "CELERY_RESULT_BACKEND",
+    "cache+memory://" if LOCAL else "redis://localhost:6379/1",
+    ["redis", "rediss", "redis+socket", "sentinel", "rpc", "cache+memory"],
+)
+CELERY_TASK_ALWAYS_EAGER = CELERY_TASK_EAGER_PROPAGATES = env.boolean("CELERY_ALWAYS_EAGER", TESTING)
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_SOFT_TIME_LIMIT = env.integer("CELERY_TASK_SOFT_TIME_LIMIT", 1500)
+CELERY_TASK_TIME_LIMIT = env.integer("CELERY_TASK_TIME_LIMIT", 1800)
+# These two are read by core.retries: Celery has no such settings.
+CELERY_TASK_MAX_RETRIES = env.integer("CELERY_TASK_MAX_RETRIES", 3, minimum=0)
+CELERY_TASK_DEFAULT_RETRY_DELAY = env.integer("CELERY_TASK_DEFAULT_RETRY_DELAY", 60)
+CELERY_RESULT_EXPIRES = env.integer("CELERY_RESULT_EXPIRES", 3600)
+CELERY_WORKER_PREFETCH_MULTIPLIER = env.integer("CELERY_PREFETCH_MULTIPLIER", 4, minimum=0)
+CELERY_WORKER_MAX_TASKS_PER_CHILD = env.integer("CELERY_MAX_TASKS_PER_CHILD", 1000)
+# Flower shows what workers tell.
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A web request must not wait for a broker that is away: the defaults block it for minutes.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_TIMEOUT = 0.5
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Redis hands an unacknowledged message to another worker after this long, running or not: longer than
+    # the hard limit and the longest countdown together.
+    "visibility_timeout": max(3600, CELERY_TASK_TIME_LIMIT + 1200),
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+    "socket_keepalive": True,
+}
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("email"), Queue("dead_letter")]
+CELERY_TASK_ROUTES = {
+    "core.tasks.send_welcome_email": {"queue": "email"},
+    "core.tasks.send_password_reset_email": {"queue": "email"},
+    "core.tasks.request_password_reset": {"queue": "email"},
+}
+CELERY_BEAT_SCHEDULE = {
+    "cleanup-tokens-daily": {"task": "core.tasks.cleanup_expired_tokens", "schedule": crontab(hour=2, minute=0)},
+}

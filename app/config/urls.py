@@ -1,0 +1,11 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from core.health import health
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("accounts.urls")),
+    path("health/", health, name="health"),
+    path("", include("core.urls")),
+]

@@ -1,0 +1,53 @@
+import logging
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+BROKER_TIMEOUT = 0.4
+
+
+@never_cache
+def health(request: HttpRequest) -> JsonResponse:
+    """Answer 503 when the database fails. Web requests do without the broker: its absence is only logged."""
+    try:
+        check_broker(settings.CELERY_BROKER_URL)
+    except (OperationalError, OSError, redis.RedisError) as error:
+        log.warning("The broker does not answer: %s", type(error).__name__)
+    try:
+        check_database()
+    except DatabaseError:
+        log.exception("The database does not answer")
+        return JsonResponse({"status": "error"}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+def check_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def check_broker(url: str) -> None:
+    if url.startswith(("redis://", "rediss://")):
+        redis_client(url).ping()
+        return
+    with Connection(url, connect_timeout=BROKER_TIMEOUT) as broker:
+        broker.connect()
+
+
+@cache
+def redis_client(url: str) -> redis.Redis:
+    """A connection of the check's own, so that it neither waits for the publishers' pool nor disturbs it."""
+    # One more try at once, for a connection that a restart of Redis has closed meanwhile.
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return redis.Redis.from_url(
+        url, socket_timeout=BROKER_TIMEOUT, socket_connect_timeout=BROKER_TIMEOUT, retry=retry, max_connections=4
+    )

@@ -1,0 +1,37 @@
+"""The mails this service sends."""
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from accounts.models import User
+from core.email import send_templated_email
+
+
+def send_welcome(user: User, login_url: str) -> None:
+    context = {"user": user, "login_url": login_url}
+    send_templated_email("Welcome to Django SaaS", "emails/welcome_email", context, user.email)
+
+
+def send_password_reset(user: User, reset_link: str) -> None:
+    context = {"user": user, "reset_link": reset_link}
+    send_templated_email("Password Reset Request", "emails/password_reset_email", context, user.email)
+
+
+def answer_reset_request(email: str) -> None:
+    user = User.objects.with_email(email).filter(is_active=True).first()
+    if user is not None and user.has_usable_password():
+        send_password_reset(user, reset_link(user))
+
+
+def reset_link(user: User) -> str:
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    token = default_token_generator.make_token(user)
+    return absolute("password_reset_confirm", uidb64=uid, token=token)
+
+
+def absolute(url_name: str, **kwargs: str) -> str:
+    """The address of a page on SITE_URL: a request's Host header is not to be trusted with links in mails."""
+    return settings.SITE_URL + reverse(url_name, kwargs=kwargs)

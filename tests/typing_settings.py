@@ -1,0 +1,7 @@
+"""Settings for mypy's Django plugin, which needs them without an environment."""
+
+import os
+
+os.environ |= {"DEBUG": "true", "LOG_STRATEGY": "console"}
+
+from config.settings import *  # noqa: F403

@@ -1,0 +1,64 @@
+from unittest import mock
+
+from django.core import mail
+from django.test import TestCase
+from django.urls import reverse
+
+from accounts.models import User
+
+FORM = {"username": "bo", "email": "bo@example.org", "password1": "correct horse 7", "password2": "correct horse 7"}
+
+
+class RegisterTests(TestCase):
+    url = "/accounts/register/"
+
+    def test_it_creates_the_account_and_sends_to_login(self) -> None:
+        response = self.client.post(self.url, FORM, follow=True)
+
+        self.assertRedirects(response, reverse("login"))
+        self.assertContains(response, "Account created successfully! Please log in.")
+        self.assertTrue(User.objects.get(username="bo").check_password("correct horse 7"))
+
+    def test_it_sends_the_welcome_mail_with_the_login_url(self) -> None:
+        self.client.post(self.url, FORM)
+
+        (message,) = mail.outbox
+        self.assertEqual(message.to, ["bo@example.org"])
+        self.assertIn("http://localhost:8000/accounts/login/", message.body)
+
+    def test_it_queues_the_mail_by_keyword(self) -> None:
+        with mock.patch("accounts.views.send_welcome_email.delay") as delay:
+            self.client.post(self.url, FORM)
+
+        user = User.objects.get()
+        delay.assert_called_once_with(user_id=user.pk, login_url="http://localhost:8000/accounts/login/")
+
+    def test_it_succeeds_when_the_mail_cannot_be_queued(self) -> None:
+        with (
+            mock.patch("accounts.views.send_welcome_email.delay", side_effect=OSError("no broker")),
+            self.assertLogs("accounts", "ERROR") as logs,
+        ):
+            response = self.client.post(self.url, FORM)
+
+        self.assertRedirects(response, reverse("login"))
+        self.assertTrue(User.objects.filter(username="bo").exists())
+        self.assertIn("could not be queued", logs.output[0])
+
+    def test_it_refuses_an_address_in_other_case(self) -> None:
+        User.objects.create_user("al", "Bo@Example.org")
+
+        response = self.client.post(self.url, FORM)
+
+        self.assertFormError(response.context["form"], "email", "An account with this e-mail address exists already.")
+
+    def test_it_refuses_a_username_in_other_case(self) -> None:
+        User.objects.create_user("Bo", "other@example.org")
+
+        response = self.client.post(self.url, FORM)
+
+        self.assertIn("username", response.context["form"].errors)
+
+    def test_it_refuses_a_username_that_looks_like_an_address(self) -> None:
+        response = self.client.post(self.url, {**FORM, "username": "al@example.org"})
+
+        self.assertIn("username", response.context["form"].errors)
