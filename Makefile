@@ -3,8 +3,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 
-.PHONY: help setup lock
+.PHONY: help setup up down status ssh lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -18,6 +19,18 @@ setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 	@$(BIN)/uv pip sync --quiet requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+up: setup ## Boot the lab, deploy to it, prove that it works
+	@$(LAB) up
+
+down: setup ## Remove the lab that `make up` made
+	@$(LAB) down
+
+status: setup ## Say what of the lab runs, and where
+	@$(LAB) status
+
+ssh: setup ## Open a shell on the lab's machine; CMD='…' runs one command
+	@$(LAB) ssh -- "$$CMD"
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
