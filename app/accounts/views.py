@@ -1,13 +1,13 @@
 import logging
-from typing import Any
 
 from django.contrib.messages.views import SuccessMessageMixin
-from django.forms import ModelForm
+from django.forms import BaseModelForm
 from django.http import HttpResponse
 from django.urls import reverse_lazy
 from django.views.generic import CreateView
 
 from accounts.forms import RegisterForm
+from accounts.models import User
 from core.mails import absolute
 from core.tasks import send_welcome_email
 
@@ -20,7 +20,7 @@ class RegisterView(SuccessMessageMixin, CreateView):  # type: ignore[type-arg]
     success_url = reverse_lazy("login")
     success_message = "Account created successfully! Please log in."
 
-    def form_valid(self, form: ModelForm[Any]) -> HttpResponse:
+    def form_valid(self, form: "BaseModelForm[User]") -> HttpResponse:
         response = super().form_valid(form)
         user_id = form.instance.pk
         try:
