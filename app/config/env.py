@@ -12,7 +12,14 @@ from django.core.exceptions import ImproperlyConfigured
 env = environ.Env()
 # Every variable that settings read: docs/settings.md, .env.example and the system check are compared with it.
 READ: set[str] = set()
-EMAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465, "consolemail": None, "filemail": None, "memorymail": None}
+EMAIL_PORTS: dict[str, int | None] = {
+    "smtp": 25,
+    "smtp+tls": 587,
+    "smtp+ssl": 465,
+    "consolemail": None,
+    "filemail": None,
+    "memorymail": None,
+}
 
 
 class WrongSetting(ImproperlyConfigured, ClickException):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from config import env
 from config.logging import LEVELS, STRATEGIES, build
@@ -16,8 +16,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = sys.argv[1:2] == ["test"] or "PYTEST_VERSION" in os.environ
 if not TESTING:
     # Tests need no environment, and must not depend on a developer's.
-    environ.Env.read_env(BASE_DIR.parent / ".env")
-    environ.Env.read_env(BASE_DIR / ".env")
+    for _folder in (BASE_DIR.parent, BASE_DIR):
+        if (_folder / ".env").exists():
+            environ.Env.read_env(_folder / ".env")
 
 DEBUG = env.boolean("DEBUG")
 # Where working defaults are given; elsewhere what has none is required.
@@ -162,7 +163,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("email"), Queue("dead_letter")]
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "email", "dead_letter")]
 CELERY_TASK_ROUTES = {
     "core.tasks.send_welcome_email": {"queue": "email"},
     "core.tasks.send_password_reset_email": {"queue": "email"},
