@@ -1,1 +1,1 @@
-"""The local lab: Debian machines with systemd, in podman, and a mail server with an inbox, for `make up` and `make test`."""
+"""The local lab: Debian machines with systemd in podman, and a mail server with an inbox."""

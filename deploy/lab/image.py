@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from lab import console, paths
+from lab import console, paths, scratch
 from lab.podman import PODMAN, podman, succeeds
 from lab.shell import LabError, attempt, end, root
 
@@ -14,8 +14,9 @@ PACKAGES = (
 )
 HOOKS = (
     'chroot "$1" useradd --create-home --shell /bin/bash --groups sudo,adm,systemd-journal admin',
-    'install -d -m 0700 "$1/home/admin/.ssh" && chroot "$1" chown admin: /home/admin/.ssh',
+    'chroot "$1" install -d -m 0700 -o admin -g admin /home/admin/.ssh',
     'echo "admin ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/admin" && chmod 0440 "$1/etc/sudoers.d/admin"',
+    'echo "LANG=C.UTF-8" >"$1/etc/default/locale"',
     # Every machine makes its own host keys and machine id when it boots for the first time.
     'rm -f "$1"/etc/ssh/ssh_host_* && : >"$1/etc/machine-id"',
     'mkdir -p "$1/etc/systemd/system/ssh.service.d"',
@@ -25,9 +26,13 @@ HOOKS = (
 )
 
 
+# Old like an installer's: with today's date the emptied package lists would pass for fresh ones.
+EPOCH = "SOURCE_DATE_EPOCH=1700000000"
+
+
 def recipe(suite: str) -> list[str]:
     hooks = [f"--customize-hook={hook}" for hook in HOOKS]
-    return ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", *hooks, suite, "-"]
+    return ["env", EPOCH, "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", *hooks, suite, "-"]
 
 
 def archive(debian: str) -> Path:
@@ -40,37 +45,47 @@ def name(debian: str) -> str:
     return f"localhost/saas-{paths.CLONE}:{archive(debian).stem}"
 
 
-def ensure(debian: str) -> str:
-    tar = archive(debian)
-    if not tar.exists():
-        console.say(f"Building Debian {debian} with mmdebstrap; this takes about a minute, once.")
-        build(debian, tar)
-    if not succeeds("image", "exists", name(debian)):
-        podman("import", str(tar), name(debian), timeout=300)
-    return name(debian)
+def ensure(debian: str) -> None:
+    """Build and import what is missing of it."""
+    with scratch.lock("image"):
+        if not archive(debian).exists():
+            console.say(f"Building Debian {debian} with mmdebstrap: about a minute, this first time only.")
+            build(debian)
+        if not succeeds("image", "exists", name(debian)):
+            podman("import", str(archive(debian)), name(debian), timeout=300)
 
 
-def build(debian: str, tar: Path) -> None:
-    """Whole or not at all: written beside its place and renamed."""
-    tar.parent.mkdir(parents=True, exist_ok=True)
-    part = tar.with_suffix(f".part")
-    log = tar.with_suffix(".log")
+def build(debian: str) -> None:
+    """Whole or not at all: written elsewhere and renamed."""
+    paths.IMAGES.mkdir(parents=True, exist_ok=True)
+    log = archive(debian).with_suffix(".log")
+    with scratch.folder() as folder:
+        if bootstrap(SUITES[debian], folder, log):
+            raise LabError(f"mmdebstrap failed. Its last words:\n{tail(log)}\n    All of them: {log}")
+        for outdated in paths.IMAGES.glob(f"debian{debian}-*.tar"):
+            outdated.unlink()
+        (folder / "image.tar").rename(archive(debian))
+
+
+def bootstrap(suite: str, folder: Path, log: Path) -> int:
     # In a mount and process namespace of its own it takes its mounts with it, however it ends.
-    argv = root("unshare", "--mount", "--pid", "--fork", "--kill-child", *recipe(SUITES[debian]))
-    with part.open("wb") as output, log.open("w", encoding="utf-8") as record, console.Live() as live:
+    apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "env", f"TMPDIR={folder}")
+    with (folder / "image.tar").open("wb") as tar, log.open("w", encoding="utf-8") as record, console.Live() as live:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True, errors="replace"
+            root(*apart, *recipe(suite)),
+            stdin=subprocess.DEVNULL,
+            stdout=tar,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
         )
         try:
             for line in process.stderr or ():
                 record.write(line)
-                live.show("mmdebstrap " + line.removeprefix("I: ").strip())
-            code = process.wait()
+                live.show("mmdebstrap: " + line.removeprefix("I: ").strip())
+            return process.wait()
         finally:
             end(process)
-    if code:
-        raise LabError(f"mmdebstrap failed; its last words:\n{tail(log)}\n    All of them: {log}")
-    part.rename(tar)
 
 
 def tail(log: Path, lines: int = 12) -> str:

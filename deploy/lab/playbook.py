@@ -82,7 +82,9 @@ def failure(output: str, most: int = 60) -> str:
     if bad is None:
         return indented(lines[-20:])
     start = next((i for i in range(bad, -1, -1) if TASK.match(lines[i])), bad)
-    end = next((i for i in range(bad, len(lines)) if TASK.match(lines[i]) or lines[i].startswith("PLAY RECAP")), len(lines))
+    end = next(
+        (i for i in range(bad, len(lines)) if TASK.match(lines[i]) or lines[i].startswith("PLAY RECAP")), len(lines)
+    )
     return indented(lines[start:end][:most])
 
 

@@ -98,7 +98,9 @@ def require_root() -> None:
     if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
         return
     if not sys.stdin.isatty():
-        raise LabError("The lab needs root for its containers: run this as root, or let this user use sudo without a password.")
+        raise LabError(
+            "The lab needs root for its containers: run this as root, or let this user use sudo without a password."
+        )
     console.say("The lab needs root for packages and containers, so sudo may ask for your password.")
     if subprocess.run(["sudo", "-v"], check=False).returncode:
         raise LabError("sudo refused. Run this as root, or as a user who may use sudo.")

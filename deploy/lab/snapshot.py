@@ -1,6 +1,5 @@
 """The working tree as a git commit, so that the lab runs what is on the disk without a commit of one's own."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def take(repository: Path) -> str:
 def working_tree(repository: Path) -> str:
     """Tracked files as they are, and new ones that are not ignored."""
     with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git(repository, "read-tree", "HEAD", env=index)
         git(repository, "add", "--all", env=index)
         return git(repository, "write-tree", env=index)

@@ -1,67 +1,81 @@
 """The lab of a person: `make up`, `make down`, `make status`, `make ssh`."""
 
 import os
-import shutil
 
-from lab import console, host, image, inventory, labs, machine, mail, paths, playbook, snapshot
+from lab import boot, console, host, image, machine, paths, proof, scratch, sweep
 from lab.labs import FIRST_MACHINE, Lab
-from lab.podman import podman, remove, succeeds
 from lab.shell import LabError
 
 LAB = Lab("up", "up")
+BUSY = "Another make up or make down is at work in this clone: wait for it, or stop it."
+JOURNALS = (
+    "journalctl -u 'celery-worker@*' -n 20",
+    "journalctl -u 'gunicorn@*' -u nginx -n 20",
+    "journalctl -p err -b",
+)
 
 
 def up() -> None:
-    with console.step("Packages of this machine", "packages"):
-        host.ensure(*host.LAB)
-    boot(LAB)
-    with console.step("Deploying with ansible-playbook site.yml", "site.yml"):
-        deploy(LAB)
-    summary()
-
-
-def boot(lab: Lab, debian: str = "12") -> None:
-    with console.step("Image of the machine", "image"):
-        image.ensure(debian)
-    with console.step("Machine", "machine"):
-        labs.create_network(lab)
-        new = machine.ensure(lab, debian=debian)
-        console.ok(f"{lab.address(FIRST_MACHINE)} {'has booted' if new else 'was running'}")
-    with console.step("Mail server", "mail server"):
-        mail.ensure(lab, debian=debian)
-        console.ok(f"http://{lab.mail_address}:1080/")
-    inventory.write(lab)
-
-
-def deploy(lab: Lab) -> playbook.Progress:
-    result = playbook.run(lab, "site.yml", snapshot.take(paths.ROOT), lab.directory / "site.log")
-    for name, counts in result.recap.items():
-        console.ok(f"{name}: {counts['ok']} tasks, {counts['changed']} changed")
-    return result
+    with scratch.lock("up", BUSY):
+        scratch.sweep()
+        with console.step("Packages of this computer", "packages"):
+            host.ensure(*host.LAB)
+        boot.boot(LAB)
+        with console.step("Deploying with ansible-playbook site.yml", "site.yml"):
+            boot.deploy(LAB)
+        with console.step("Proving that it works", "proof"):
+            proof.prove(LAB)
+        summary()
 
 
 def summary() -> None:
-    console.say()
-    for name, seconds in console.timings:
-        console.say(f"{name:12} {console.duration(seconds):>10}")
+    console.say(f"\n{console.BOLD}The lab is up.{console.PLAIN}", indent=0)
+    addresses()
+    for number, command in enumerate(JOURNALS):
+        row("" if number else "Logs", f'make ssh CMD="{command}"')
+    row("Shell", "make ssh")
+    row("Remove it", "make down")
+    took = " · ".join(f"{name} {console.duration(seconds)}" for name, seconds in console.timings)
+    total = console.duration(sum(seconds for _, seconds in console.timings))
+    row("It took", f"{total}: {took}")
+
+
+def addresses() -> None:
+    site = f"https://{LAB.address(FIRST_MACHINE)}/"
+    secrets = LAB.secrets.relative_to(paths.ROOT)
+    row("Site", f"{site}  (its certificate is its own, so the browser asks once)")
+    row("Flower", f"{site}flower/  (user flower, password: secret_flower_password in {secrets})")
+    row("Mails", f"http://{LAB.mail_address}:1080/")
+
+
+def row(title: str, text: str) -> None:
+    console.say(f"{title:<10} {text}", indent=2)
 
 
 def down() -> None:
-    remove(*(c for c in (LAB.container("saas"), LAB.container("mail")) if succeeds("container", "exists", c)))
-    if succeeds("network", "exists", LAB.network):
-        podman("network", "rm", LAB.network)
-    inventory.remove(LAB)
-    shutil.rmtree(LAB.directory, ignore_errors=True)
-    image.forget("12")
-    console.ok("The lab is gone; the built image stays in .lab/images for the next time.")
+    host.require_debian()
+    if host.missing(("podman",)):
+        raise LabError("There is no lab: podman is not installed.")
+    with scratch.lock("up", BUSY), console.step("Removing the lab", "down"):
+        sweep.remove_lab(LAB)
+        scratch.sweep()
+        for debian in image.SUITES:
+            image.forget(debian)
+        console.ok("It is gone; the built image stays in .lab/images for the next time.")
 
 
 def status() -> None:
-    print(podman("ps", "--all", "--filter", f"name={LAB.network}"), end="")
+    states = {name: state for name, state in sweep.states() if name.startswith(f"{LAB.network}-")}
+    if not states:
+        console.say("There is no lab; make up starts one.", indent=0)
+        return
+    for name, state in states.items():
+        row(name.removeprefix(f"{LAB.network}-"), state)
+    addresses()
 
 
 def ssh(command: str) -> None:
     if not LAB.known_hosts.exists():
-        raise LabError("There is no lab: make up starts one.")
+        raise LabError("There is no lab; make up starts one.")
     argv = machine.ssh(LAB, LAB.address(FIRST_MACHINE), *([command] if command else []))
-    os.execvp(argv[0], argv)
+    os.execvp(argv[0], argv)  # noqa: S606 - ssh takes over the terminal

@@ -1,0 +1,25 @@
+"""What every lab goes through, whoever wants it."""
+
+from lab import console, image, inventory, labs, machine, mail, paths, playbook, snapshot
+from lab.labs import FIRST_MACHINE, Lab
+
+
+def boot(lab: Lab, debian: str = "12") -> None:
+    """Image, network, machine, mail server and inventory; what is there already stays as it is."""
+    with console.step("Image of the machine", "image"):
+        image.ensure(debian)
+    with console.step("Machine", "machine"):
+        labs.create_network(lab)
+        new = machine.ensure(lab, debian=debian)
+        console.ok(f"Debian {debian} at {lab.address(FIRST_MACHINE)} {'has booted' if new else 'is there'}")
+    with console.step("Mail server", "mail server"):
+        mail.ensure(lab, debian=debian)
+        console.ok(f"maildev is there, its inbox at http://{lab.mail_address}:1080/")
+    inventory.write(lab)
+
+
+def deploy(lab: Lab) -> playbook.Progress:
+    result = playbook.run(lab, "site.yml", snapshot.take(paths.ROOT), lab.directory / "site.log")
+    for name, counts in result.recap.items():
+        console.ok(f"{name}: {counts['ok']} tasks, changed={counts['changed']}")
+    return result
