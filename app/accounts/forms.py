@@ -2,18 +2,23 @@ import logging
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UserCreationForm, UsernameField
 
 from accounts.models import User
 from core.tasks import request_password_reset
 
 log = logging.getLogger(__name__)
+EMAIL_LENGTH = 254
 
 
 class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("username", "email")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].widget.attrs["autocomplete"] = "email"
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -22,8 +27,27 @@ class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
         return email
 
 
+class LoginForm(AuthenticationForm):
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "These do not belong together. Check both; capital letters matter in the password.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"] = UsernameField(
+            label="Username or e-mail address",
+            max_length=EMAIL_LENGTH,
+            widget=forms.TextInput(attrs={"autofocus": True}),
+        )
+
+
 class CustomPasswordResetForm(PasswordResetForm):
     """Queues one identical task for every address and sends no mail: nothing tells who has an account."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "E-mail address"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         try:

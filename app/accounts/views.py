@@ -1,30 +1,84 @@
 import logging
+from typing import Any
 
+from django.contrib.auth import views
 from django.contrib.messages.views import SuccessMessageMixin
-from django.forms import BaseModelForm
-from django.http import HttpResponse
+from django.db import IntegrityError, transaction
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.generic import CreateView
+from django.views.generic.base import View
 
-from accounts.forms import RegisterForm
+from accounts.forms import CustomPasswordResetForm, LoginForm, RegisterForm
 from accounts.models import User
+from core.limits import seconds_to_wait
 from core.mails import absolute
 from core.tasks import send_welcome_email
 
 log = logging.getLogger(__name__)
 
 
-class RegisterView(SuccessMessageMixin, CreateView):  # type: ignore[type-arg]
+class RateLimitMixin(View):
+    """Answers 429 to a POST when `rate_limit` is reached for the address or for what `account_field` names."""
+
+    rate_limit: str
+    account_field: str
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "POST":
+            seconds = seconds_to_wait(self.rate_limit, request, request.POST.get(self.account_field, ""))
+            if seconds:
+                return too_many_attempts(request, seconds)
+        return super().dispatch(request, *args, **kwargs)
+
+
+def too_many_attempts(request: HttpRequest, seconds: int) -> HttpResponse:
+    response = render(request, "429.html", {"minutes": -(-seconds // 60)}, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+class RegisterView(RateLimitMixin, SuccessMessageMixin, CreateView):  # type: ignore[type-arg]
     form_class = RegisterForm
     template_name = "registration/register.html"
     success_url = reverse_lazy("login")
     success_message = "Account created successfully! Please log in."
+    rate_limit = "register"
+    account_field = "email"
 
-    def form_valid(self, form: "BaseModelForm[User]") -> HttpResponse:
-        response = super().form_valid(form)
-        user_id = form.instance.pk
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            return redirect("home")
+        return super().get(request, *args, **kwargs)
+
+    def form_valid(self, form: "ModelForm[Any]") -> HttpResponse:
         try:
-            send_welcome_email.delay(user_id=user_id, login_url=absolute("login"))
-        except Exception:
-            log.exception("The welcome mail of user %s could not be queued", user_id)
+            with transaction.atomic():
+                response = super().form_valid(form)
+        except IntegrityError:
+            # Somebody else was quicker, after the form had looked.
+            form.add_error(None, "This username or e-mail address was taken a moment ago. Please choose another.")
+            return self.form_invalid(form)
+        self.send_welcome(form.instance)
         return response
+
+    def send_welcome(self, user: User) -> None:
+        try:
+            send_welcome_email.delay(user_id=user.pk, login_url=absolute("login"))
+        except Exception:
+            log.exception("The welcome mail of user %s could not be queued", user.pk)
+
+
+class LoginView(RateLimitMixin, views.LoginView):
+    authentication_form = LoginForm
+    redirect_authenticated_user = True
+    rate_limit = "login"
+    account_field = "username"
+
+
+class PasswordResetView(RateLimitMixin, views.PasswordResetView):
+    form_class = CustomPasswordResetForm
+    rate_limit = "reset"
+    account_field = "email"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
+from csp.constants import NONE, SELF
 from kombu import Exchange, Queue
 
 from config import env
@@ -46,6 +47,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -109,8 +111,34 @@ SECURE_REDIRECT_EXEMPT = [r"^health/$"]
 SECURE_HSTS_SECONDS = 0 if LOCAL else 31_536_000
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        **{f"{kind}-src": [SELF] for kind in ("script", "style", "img", "font", "connect")},
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
 # Subdomains and preloading concern more than this site: that decision is its owner's, not a default.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# How many attempts in RATE_LIMIT_WINDOW seconds, per client address and per account; 0 is no limit.
+RATE_LIMIT_WINDOW = env.integer("RATE_LIMIT_WINDOW", 900)
+RATE_LIMITS = {
+    "login": {
+        "address": env.integer("RATE_LIMIT_LOGIN_PER_ADDRESS", 50, minimum=0),
+        "account": env.integer("RATE_LIMIT_LOGIN_PER_ACCOUNT", 10, minimum=0),
+    },
+    "register": {
+        "address": env.integer("RATE_LIMIT_REGISTER_PER_ADDRESS", 20, minimum=0),
+        "account": env.integer("RATE_LIMIT_REGISTER_PER_ACCOUNT", 5, minimum=0),
+    },
+    "reset": {
+        "address": env.integer("RATE_LIMIT_RESET_PER_ADDRESS", 20, minimum=0),
+        "account": env.integer("RATE_LIMIT_RESET_PER_ACCOUNT", 5, minimum=0),
+    },
+}
 
 for _name, _value in env.email("EMAIL_URL", "consolemail://" if LOCAL else None).items():
     globals()[_name] = _value
@@ -171,4 +199,5 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "cleanup-tokens-daily": {"task": "core.tasks.cleanup_expired_tokens", "schedule": crontab(hour=2, minute=0)},
+    "forget-rate-limits-daily": {"task": "core.tasks.forget_rate_limits", "schedule": crontab(hour=2, minute=10)},
 }

@@ -6,7 +6,7 @@ from celery import Task, shared_task
 from django.conf import settings
 
 from accounts.models import User
-from core import mails, sessions
+from core import limits, mails, sessions
 from core.retries import delay_before_retry, is_transient
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,13 @@ def cleanup_expired_tokens(self: Task[Any, Any]) -> str:
     deleted = sessions.delete_expired()
     log.info("cleanup_expired_tokens[%s] deleted %s expired sessions", self.request.id, deleted)
     return f"Cleanup completed: {deleted} expired sessions deleted"
+
+
+@shared_task(bind=True, ignore_result=True)
+def forget_rate_limits(self: Task[Any, Any]) -> str:
+    deleted = limits.forget_ended()
+    log.info("forget_rate_limits[%s] deleted %s ended counters", self.request.id, deleted)
+    return f"{deleted} ended counters deleted"
 
 
 def find_user(task: Task[Any, Any], user_id: int) -> User | None:

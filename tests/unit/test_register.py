@@ -5,6 +5,7 @@ from django.test import TestCase
 from django.urls import reverse
 
 from accounts.models import User
+from core.mails import absolute
 
 FORM = {"username": "bo", "email": "bo@example.org", "password1": "correct horse 7", "password2": "correct horse 7"}
 
@@ -24,14 +25,14 @@ class RegisterTests(TestCase):
 
         (message,) = mail.outbox
         self.assertEqual(message.to, ["bo@example.org"])
-        self.assertIn("http://localhost:8000/accounts/login/", message.body)
+        self.assertIn(absolute("login"), message.body)
 
     def test_it_queues_the_mail_by_keyword(self) -> None:
         with mock.patch("accounts.views.send_welcome_email.delay") as delay:
             self.client.post(self.url, FORM)
 
         user = User.objects.get()
-        delay.assert_called_once_with(user_id=user.pk, login_url="http://localhost:8000/accounts/login/")
+        delay.assert_called_once_with(user_id=user.pk, login_url=absolute("login"))
 
     def test_it_succeeds_when_the_mail_cannot_be_queued(self) -> None:
         with (

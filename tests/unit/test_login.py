@@ -1,0 +1,87 @@
+from django.contrib.auth.hashers import make_password
+from django.test import TestCase
+from django.urls import reverse
+
+from accounts.models import User
+from tests.unit.factories import PASSWORD, user
+
+
+class LoginTests(TestCase):
+    bo: User
+    url = "/accounts/login/"
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.bo = user()
+
+    def login(self, name: str, password: str = PASSWORD) -> bool:
+        self.client.post(self.url, {"username": name, "password": password})
+        return "_auth_user_id" in self.client.session
+
+    def test_it_takes_the_username(self) -> None:
+        self.assertTrue(self.login("bo"))
+
+    def test_it_takes_the_address_in_any_case(self) -> None:
+        self.assertTrue(self.login("BO@example.ORG"))
+
+    def test_it_refuses_a_wrong_password(self) -> None:
+        self.assertFalse(self.login("bo", "wrong"))
+
+    def test_it_refuses_an_unknown_name(self) -> None:
+        self.assertFalse(self.login("nobody"))
+
+    def test_it_refuses_an_inactive_account(self) -> None:
+        user("al", is_active=False)
+
+        self.assertFalse(self.login("al"))
+
+    def test_it_answers_the_same_whether_or_not_the_account_exists(self) -> None:
+        known = self.client.post(self.url, {"username": "bo", "password": "wrong"})
+        unknown = self.client.post(self.url, {"username": "bu", "password": "wrong"})
+
+        self.assertEqual(known.status_code, unknown.status_code)
+        self.assertEqual(
+            known.context["form"].non_field_errors(),
+            unknown.context["form"].non_field_errors(),
+        )
+
+    def test_it_logs_a_failure_without_what_was_typed(self) -> None:
+        with self.assertLogs("accounts", "WARNING") as logs:
+            self.login("typed-password", "wrong-password")
+
+        self.assertEqual(logs.output, ["WARNING:accounts.signals:Failed login from 127.0.0.1"])
+
+    def test_it_upgrades_an_older_hash(self) -> None:
+        user("al", password="unused")
+        type(self.bo).objects.filter(username="al").update(password=make_password(PASSWORD, hasher="pbkdf2_sha256"))
+
+        self.login("al")
+
+        self.assertTrue(type(self.bo).objects.get(username="al").password.startswith("argon2$"))
+
+    def test_it_sends_those_who_are_logged_in_home(self) -> None:
+        self.client.force_login(self.bo)
+
+        self.assertRedirects(self.client.get(self.url), reverse("home"))
+
+
+class LogoutTests(TestCase):
+    bo: User
+    url = "/accounts/logout/"
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.bo = user()
+
+    def setUp(self) -> None:
+        self.client.force_login(self.bo)
+
+    def test_it_ends_the_session_by_post(self) -> None:
+        response = self.client.post(self.url)
+
+        self.assertRedirects(response, reverse("login"))
+        self.assertNotIn("_auth_user_id", self.client.session)
+
+    def test_it_refuses_get(self) -> None:
+        self.assertEqual(self.client.get(self.url).status_code, 405)
+        self.assertIn("_auth_user_id", self.client.session)
