@@ -4,6 +4,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UserCreationForm, UsernameField
 
+from accounts.fields import AddressFormField
 from accounts.models import User
 from core.tasks import request_password_reset
 
@@ -15,10 +16,6 @@ class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("username", "email")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["email"].widget.attrs["autocomplete"] = "email"
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -45,9 +42,7 @@ class LoginForm(AuthenticationForm):
 class CustomPasswordResetForm(PasswordResetForm):
     """Queues one identical task for every address and sends no mail: nothing tells who has an account."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["email"].label = "E-mail address"
+    email = AddressFormField(label="E-mail address", max_length=EMAIL_LENGTH)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         try:

@@ -5,6 +5,8 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
 
+from accounts.fields import AddressField
+
 
 class UsernameValidator(UnicodeUsernameValidator):
     # Without “@”, no username can be somebody's address: either may be given to log in.
@@ -27,7 +29,7 @@ class User(AbstractUser):
         error_messages={"unique": "This username is taken."},
         unique=True,
     )
-    email = models.EmailField("e-mail address")
+    email = AddressField("e-mail address")
 
     objects: ClassVar[AccountManager] = AccountManager()
 

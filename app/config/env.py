@@ -93,5 +93,7 @@ def email(name: str, default: str | None) -> dict[str, Any]:
     """Django's EMAIL_* settings from `smtp://`, `smtp+tls://` (STARTTLS), `smtp+ssl://` or a local backend."""
     value = url(name, default, EMAIL_PORTS)
     config: dict[str, Any] = env.email_url_config(value)
+    if config["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+        config["EMAIL_BACKEND"] = "core.smtp.EmailBackend"
     config["EMAIL_PORT"] = config["EMAIL_PORT"] or EMAIL_PORTS[urlsplit(value).scheme]
     return config

@@ -1,4 +1,6 @@
-"""The mails this service sends."""
+"""The mails this service sends. Each sender returns what its task returns."""
+
+import logging
 
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
@@ -9,21 +11,37 @@ from django.utils.http import urlsafe_base64_encode
 from accounts.models import User
 from core.email import send_templated_email
 
+log = logging.getLogger(__name__)
 
-def send_welcome(user: User, login_url: str) -> None:
+
+def send_welcome(user_id: int, login_url: str) -> str:
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        return missing(user_id)
     context = {"user": user, "login_url": login_url}
     send_templated_email("Welcome to Django SaaS", "emails/welcome_email", context, user.email)
+    return f"Welcome email sent to {user.email}"
 
 
-def send_password_reset(user: User, reset_link: str) -> None:
+def send_password_reset(user_id: int, reset_link: str) -> str:
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        return missing(user_id)
     context = {"user": user, "reset_link": reset_link}
+    # To the stored address and not the one asked for, which only looks the same when letters are exotic.
     send_templated_email("Password Reset Request", "emails/password_reset_email", context, user.email)
+    return f"Password reset email sent to {user.email}"
+
+
+def missing(user_id: int) -> str:
+    log.warning("User %s not found", user_id)
+    return f"User {user_id} not found"
 
 
 def answer_reset_request(email: str) -> None:
     user = User.objects.with_email(email).filter(is_active=True).first()
     if user is not None and user.has_usable_password():
-        send_password_reset(user, reset_link(user))
+        send_password_reset(user.pk, reset_link(user))
 
 
 def reset_link(user: User) -> str:

@@ -1,11 +1,33 @@
+import logging
 import random
 import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from celery import Task
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
+log = logging.getLogger("core.tasks")
 LONGEST_DELAY = 600
 JITTER = 0.1
 FIRST_PERMANENT = 500
+
+
+@contextmanager
+def retried(task: Task[Any, Any]) -> Iterator[None]:
+    """Run a task's body; run the task again later when a failure is one that may pass."""
+    name = f"{task.name.removeprefix('core.tasks.')}[{task.request.id}]"
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        delay = delay_before_retry(task.request.retries)
+        log.warning("%s failed: %s: again in %.0f s, if tries are left", name, type(error).__name__, delay)
+        raise task.retry(exc=error, countdown=delay, max_retries=settings.CELERY_TASK_MAX_RETRIES) from error
+    log.info("%s done", name)
 
 
 def delay_before_retry(retries: int) -> float:
@@ -15,11 +37,11 @@ def delay_before_retry(retries: int) -> float:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying again can help: an SMTP answer of 4xx or a network error, not 5xx and not a bug."""
+    """Whether trying again can help: an SMTP answer of 4xx, the network or the database away; not 5xx, not a bug."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code < FIRST_PERMANENT for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPResponseException):
         return error.smtp_code < FIRST_PERMANENT
-    if isinstance(error, smtplib.SMTPNotSupportedError):
+    if type(error) in (smtplib.SMTPException, smtplib.SMTPNotSupportedError):
         return False
-    return isinstance(error, OSError)
+    return isinstance(error, OSError | OperationalError | InterfaceError)

@@ -1,0 +1,38 @@
+import smtplib
+from email import message_from_bytes, policy
+from typing import cast
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
+from django.core.mail.message import sanitize_address
+from django.utils.encoding import punycode
+
+
+class EmailBackend(DjangoBackend):
+    """Django's, and besides: addresses with non-ASCII local parts, and no failure after the mail was accepted."""
+
+    def _send(self, email_message: EmailMessage) -> bool:
+        recipients = email_message.recipients()
+        if all(address.rpartition("@")[0].isascii() for address in recipients):
+            return bool(super()._send(email_message))  # type: ignore[misc]
+        self.send_international(email_message, [with_ascii_domain(address) for address in recipients])
+        return True
+
+    def send_international(self, email_message: EmailMessage, recipients: list[str]) -> None:
+        # Django encodes such a local part as an encoded word, which is another address to every mail server.
+        message = message_from_bytes(email_message.message().as_bytes(), policy=policy.SMTPUTF8)
+        message.replace_header("To", ", ".join(recipients))
+        sender = sanitize_address(email_message.from_email, "utf-8")
+        cast(smtplib.SMTP, self.connection).send_message(message, sender, recipients)
+
+    def _close_connection(self, connection: smtplib.SMTP) -> None:
+        """Take leave. A server that does not answer QUIT has the mail all the same: it must not be sent again."""
+        try:
+            connection.quit()
+        except OSError:
+            connection.close()
+
+
+def with_ascii_domain(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{punycode(domain)}"
