@@ -30,7 +30,7 @@ status: setup ## Say what of the lab runs, and where
 	@$(LAB) status
 
 ssh: setup ## Open a shell on the lab's machine; CMD='…' runs one command
-	@$(LAB) ssh -- "$$CMD"
+	@$(LAB) ssh -- '$(subst ','\'',$(value CMD))'
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
