@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 
-.PHONY: help setup up down status ssh lock
+.PHONY: help setup up down status ssh check test lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -31,6 +31,23 @@ status: setup ## Say what of the lab runs, and where
 
 ssh: setup ## Open a shell on the lab's machine; CMD='…' runs one command
 	@$(LAB) ssh -- '$(subst ','\'',$(value CMD))'
+
+check: setup ## Format, lint, types and unit tests
+	@echo "==> Format, lint and types"
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary app deploy/lab tests
+	@$(BIN)/yamllint --strict .
+	@cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production
+	@echo "==> Unit tests"
+	@$(BIN)/pytest --quiet tests/unit tests/lab/unit
+
+test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
+	@$(LAB) packages
+	@for folder in tests/deploy tests/integration tests/e2e; do \
+	  [ ! -d $$folder ] || { echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; }; \
+	done
+	@$(BIN)/pytest --quiet --capture=no tests/lab/test_site.py
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt

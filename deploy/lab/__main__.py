@@ -33,6 +33,7 @@ def interrupted(_number: int, _frame: FrameType | None) -> None:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("packages", help="install what the tests need").set_defaults(run=lambda _: up.packages())
     commands.add_parser("up", help="boot the lab, deploy to it, prove it").set_defaults(run=lambda _: up.up())
     commands.add_parser("down", help="remove all of it").set_defaults(run=lambda _: up.down())
     commands.add_parser("status", help="what runs and where").set_defaults(run=lambda _: up.status())

@@ -8,6 +8,7 @@ def boot(lab: Lab, debian: str = "12") -> None:
     """Image, network, machine, mail server and inventory; what is there already stays as it is."""
     with console.step("Image of the machine", "image"):
         image.ensure(debian)
+        console.ok(f"Debian {debian} is ready to boot")
     with console.step("Machine", "machine"):
         labs.create_network(lab)
         new = machine.ensure(lab, debian=debian)

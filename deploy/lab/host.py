@@ -19,11 +19,20 @@ def ensure(*packages: str) -> None:
     require_debian()
     wanted = missing(packages)
     if not wanted:
+        console.ok("all there")
         return
-    console.say(f"Installing on this machine with apt-get: {' '.join(wanted)}")
-    install(wanted)
-    for unit in (UNITS[package] for package in wanted if package in UNITS):
-        attempt(root("systemctl", "disable", unit))
+    console.say(f"Installing with apt-get: {' '.join(wanted)}")
+    try:
+        install(wanted)
+    finally:
+        keep_stopped(wanted)
+
+
+def keep_stopped(packages: list[str]) -> None:
+    """The tests start servers of their own; the packages' are not to start with this computer."""
+    units = [UNITS[package] for package in packages if package in UNITS]
+    if units and Path("/run/systemd/system").exists():
+        attempt(root("systemctl", "disable", *units))
 
 
 def require_debian() -> None:

@@ -82,3 +82,10 @@ def wait_for_ssh(lab: Lab, address: str) -> None:
             return
         time.sleep(0.3)
     raise LabError(f"SSH to admin@{address} does not answer: {asked.stderr.strip()}")
+
+
+def journal(lab: Lab, host: str) -> str:
+    """What it says, the errors of this boot first; through podman, since SSH may be what broke."""
+    errors = execute(lab, host, "journalctl", "--boot", "--priority", "err", "--no-pager", "--lines", "40")
+    latest = execute(lab, host, "journalctl", "--boot", "--no-pager", "--lines", "80")
+    return f"Errors:\n{errors}\nThe last lines:\n{latest}"

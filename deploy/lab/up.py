@@ -28,6 +28,11 @@ def up() -> None:
         summary()
 
 
+def packages() -> None:
+    with console.step("Packages of this computer", "packages"):
+        host.ensure(*host.LAB, *host.TESTS)
+
+
 def summary() -> None:
     console.say(f"\n{console.BOLD}The lab is up.{console.PLAIN}", indent=0)
     addresses()

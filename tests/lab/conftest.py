@@ -1,0 +1,53 @@
+"""A fresh lab for the tests in this folder, gone when they end, however they end."""
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from lab import boot, console, machine, owner, playbook, sweep
+from lab.labs import Lab
+from lab.shell import LabError
+
+running: list[Lab] = []
+
+
+def pytest_configure() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+
+
+def interrupted(_number: int, _frame: FrameType | None) -> None:
+    """Like Ctrl-C, on which pytest runs the teardown of its fixtures."""
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    with console.step("Leftovers of interrupted runs", "leftovers"):
+        sweep.leftovers()
+    stamp = owner.stamp()
+    mine = Lab(f"test-{stamp}", "test", stamp)
+    try:
+        boot.boot(mine)
+        running.append(mine)
+        yield mine
+    finally:
+        running.clear()
+        sweep.remove_lab(mine)
+
+
+@pytest.fixture(scope="session")
+def first_run(lab: Lab) -> playbook.Progress:
+    with console.step("Deploying with ansible-playbook site.yml", "site.yml"):
+        return boot.deploy(lab)
+
+
+def pytest_exception_interact(report: pytest.TestReport) -> None:
+    """Add what the machine has to say, before it is gone."""
+    for mine in running:
+        try:
+            report.sections.append(("Journal of the machine", machine.journal(mine, "saas")))
+        except LabError as error:
+            report.sections.append(("Journal of the machine", str(error)))
