@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Collection
+from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from click import ClickException
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 env = environ.Env()
 # Every variable that settings read: docs/settings.md, .env.example and the system check are compared with it.
 READ: set[str] = set()
+FALSE = ("false", "off", "no", "n", "0")
 EMAIL_PORTS: dict[str, int | None] = {
     "smtp": 25,
     "smtp+tls": 587,
@@ -23,7 +25,7 @@ EMAIL_PORTS: dict[str, int | None] = {
 
 
 class WrongSetting(ImproperlyConfigured, ClickException):
-    """What `celery` on the command line prints as one sentence, being a ClickException, and Django's tools too."""
+    """Django's tools know it as the one, `celery` as the other, of which it prints the sentence alone."""
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -36,7 +38,7 @@ def text(name: str, default: str | None = None) -> str:
 
 def boolean(name: str, default: bool = False) -> bool:
     value = text(name, str(default)).lower()
-    if value not in {*env.BOOLEAN_TRUE_STRINGS, "false", "off", "no", "n", "0"}:
+    if value not in (*env.BOOLEAN_TRUE_STRINGS, *FALSE):
         raise WrongSetting(f"{name} must be true or false, not “{value}”.")
     return value in env.BOOLEAN_TRUE_STRINGS
 
@@ -46,9 +48,9 @@ def integer(name: str, default: int, minimum: int = 1) -> int:
     try:
         number = int(value)
     except ValueError:
-        raise WrongSetting(f"{name} must be a whole number, not “{value}”.") from None
+        raise WrongSetting(f"{name} must be a whole number of {minimum} or more, not “{value}”.") from None
     if number < minimum:
-        raise WrongSetting(f"{name} must be {minimum} or more, not {number}.")
+        raise WrongSetting(f"{name} must be a whole number of {minimum} or more, not {number}.")
     return number
 
 
@@ -63,25 +65,37 @@ def names(name: str, default: str | None = None) -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
-def url(name: str, default: str | None, schemes: Collection[str]) -> str:
-    """A URL, checked for its scheme and port. What is wrong is told without the URL, which may hold a password."""
+def url(name: str, default: str | None, schemes: Collection[str]) -> tuple[str, SplitResult]:
+    """A URL and its parts. What is wrong with it is told without it, since it may hold a password."""
     value = text(name, default)
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise WrongSetting(f"{name} must be a URL whose port is a number between 0 and 65535.") from None
+        raise WrongSetting(f"{name} must be a URL with a valid host and a port up to 65535.") from None
     if parts.scheme not in schemes or "://" not in value:
-        raise WrongSetting(f"{name} must be a URL that begins with {listed(schemes)}.")
+        raise WrongSetting(f"{name} must be a URL that begins with {' or '.join(f'{s}://' for s in schemes)}.")
+    return value, parts
+
+
+def site(name: str, default: str | None) -> str:
+    value, parts = url(name, default, ("https", "http"))
+    if not parts.hostname or parts.path.strip("/") or parts.query:
+        raise WrongSetting(f"{name} must be a scheme and a host alone, like https://example.org.")
+    return value.rstrip("/")
+
+
+def celery_url(name: str, default: str, schemes: Collection[str]) -> str:
+    value, parts = url(name, default, schemes)
+    if parts.scheme in ("redis", "rediss") and not (parts.path.strip("/") or "0").isdecimal():
+        raise WrongSetting(f"{name} must end in the number of a Redis database, like /0.")
     return value
 
 
-def listed(schemes: Collection[str]) -> str:
-    return " or ".join(f"{scheme}://" for scheme in schemes)
-
-
 def database(name: str, default: str | None) -> dict[str, Any]:
-    value = url(name, default, ["postgres", "postgresql", "sqlite"])
+    value, parts = url(name, default, ("postgres", "postgresql", "sqlite"))
+    if not parts.path.strip("/"):
+        raise WrongSetting(f"{name} must end in the name of a database.")
     config: dict[str, Any] = env.db_url_config(value)
     if config["ENGINE"].endswith("postgresql"):
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
@@ -89,11 +103,20 @@ def database(name: str, default: str | None) -> dict[str, Any]:
     return config
 
 
-def email(name: str, default: str | None) -> dict[str, Any]:
+def mail_server(name: str, default: str | None) -> dict[str, Any]:
     """Django's EMAIL_* settings from `smtp://`, `smtp+tls://` (STARTTLS), `smtp+ssl://` or a local backend."""
-    value = url(name, default, EMAIL_PORTS)
+    value, parts = url(name, default, EMAIL_PORTS)
     config: dict[str, Any] = env.email_url_config(value)
-    if config["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+    config["EMAIL_PORT"] = config["EMAIL_PORT"] or EMAIL_PORTS[parts.scheme]
+    if parts.scheme.startswith("smtp"):
+        if not parts.hostname:
+            raise WrongSetting(f"{name} must name a host, like smtp://localhost:25.")
         config["EMAIL_BACKEND"] = "core.smtp.EmailBackend"
-    config["EMAIL_PORT"] = config["EMAIL_PORT"] or EMAIL_PORTS[urlsplit(value).scheme]
     return config
+
+
+def sender(name: str, default: str | None) -> str:
+    value = text(name, default)
+    if not all(parseaddr(value)[1].partition("@")[::2]):
+        raise WrongSetting(f"{name} must be an e-mail address, like “Django SaaS <noreply@example.org>”.")
+    return value

@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -27,7 +26,7 @@ LOCAL = DEBUG or TESTING
 
 SECRET_KEY = env.text("SECRET_KEY", "local-development-only-not-a-secret" if LOCAL else None)
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
-SITE_URL = env.url("SITE_URL", "http://localhost:8000" if LOCAL else None, ["https", "http"]).rstrip("/")
+SITE_URL = env.site("SITE_URL", "http://localhost:8000" if LOCAL else None)
 
 INSTALLED_APPS = [
     "core",
@@ -103,7 +102,7 @@ STORAGES = {
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL
 CSRF_COOKIE_HTTPONLY = True
-CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(SITE_URL))]
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = not LOCAL
 # Asked over the socket by what starts and switches releases, which has no TLS.
@@ -140,10 +139,10 @@ RATE_LIMITS = {
     },
 }
 
-for _name, _value in env.email("EMAIL_URL", "consolemail://" if LOCAL else None).items():
+for _name, _value in env.mail_server("EMAIL_URL", "consolemail://" if LOCAL else None).items():
     globals()[_name] = _value
 EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10)
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Django SaaS <noreply@localhost>" if LOCAL else None)
+DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM_EMAIL", "Django SaaS <noreply@localhost>" if LOCAL else None)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 LOGS_DIR = Path(env.text("LOGS_DIR", str(BASE_DIR.parent / "logs")))
@@ -155,12 +154,15 @@ LOGGING = build(
     task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
 )
 
-BROKERS = ["redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory"]
-CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "memory://" if LOCAL else "redis://localhost:6379/0", BROKERS)
-CELERY_RESULT_BACKEND = env.url(
+CELERY_BROKER_URL = env.celery_url(
+    "CELERY_BROKER_URL",
+    "memory://" if LOCAL else "redis://localhost:6379/0",
+    ("redis", "rediss", "redis+socket", "sentinel", "memory"),
+)
+CELERY_RESULT_BACKEND = env.celery_url(
     "CELERY_RESULT_BACKEND",
     "cache+memory://" if LOCAL else "redis://localhost:6379/1",
-    ["redis", "rediss", "redis+socket", "sentinel", "rpc", "cache+memory"],
+    ("redis", "rediss", "redis+socket", "sentinel", "cache+memory"),
 )
 CELERY_TASK_ALWAYS_EAGER = CELERY_TASK_EAGER_PROPAGATES = env.boolean("CELERY_ALWAYS_EAGER", TESTING)
 CELERY_TIMEZONE = TIME_ZONE

@@ -1,0 +1,116 @@
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from unittest import mock
+
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import SimpleTestCase, override_settings
+
+from tests.unit.test_settings import PRODUCTION, ROOT
+
+# Each variable of the specification, a value that is not its default, and the setting of Celery it must reach.
+VARIABLES: dict[str, tuple[Any, str]] = {
+    "CELERY_BROKER_URL": ("redis://broker.example.org:6380/3", "broker_url"),
+    "CELERY_RESULT_BACKEND": ("redis://broker.example.org:6380/4", "result_backend"),
+    "CELERY_ALWAYS_EAGER": (True, "task_always_eager"),
+    "CELERY_PREFETCH_MULTIPLIER": (2, "worker_prefetch_multiplier"),
+    "CELERY_MAX_TASKS_PER_CHILD": (11, "worker_max_tasks_per_child"),
+    "CELERY_TASK_SOFT_TIME_LIMIT": (12, "task_soft_time_limit"),
+    "CELERY_TASK_TIME_LIMIT": (13, "task_time_limit"),
+    "CELERY_RESULT_EXPIRES": (14, "result_expires"),
+}
+DEFAULTS = {
+    "broker_url": "redis://localhost:6379/0",
+    "result_backend": "redis://localhost:6379/1",
+    "task_always_eager": False,
+    "worker_prefetch_multiplier": 4,
+    "worker_max_tasks_per_child": 1000,
+    "task_soft_time_limit": 1500,
+    "task_time_limit": 1800,
+    "result_expires": 3600,
+    "timezone": "UTC",
+    "accept_content": ["json"],
+    "task_acks_late": True,
+    "task_track_started": True,
+    "broker_connection_retry_on_startup": True,
+    "task_publish_retry": False,
+}
+SHOW = "import json, sys; from config import celery_app as a; print(json.dumps({n: a.conf[n] for n in sys.argv[1:]}))"
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command in app/, in production's environment."""
+    environment = {**PRODUCTION, "PATH": os.environ["PATH"], **variables}
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT / "app", env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def configured(names: list[str], **variables: str) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(run("-c", SHOW, *names, **variables).stdout)
+    return shown
+
+
+class CelerySettingsTests(SimpleTestCase):
+    def test_each_variable_reaches_celery(self) -> None:
+        wanted = {setting: value for value, setting in VARIABLES.values()}
+
+        got = configured(list(wanted), **{name: str(value) for name, (value, _) in VARIABLES.items()})
+
+        self.assertEqual(got, wanted)
+
+    def test_the_defaults_are_those_of_the_specification(self) -> None:
+        self.assertEqual(configured(list(DEFAULTS)), DEFAULTS)
+
+    def test_redis_does_not_hand_out_twice_what_is_still_running(self) -> None:
+        options = configured(["broker_transport_options"], CELERY_TASK_TIME_LIMIT="7200")["broker_transport_options"]
+
+        self.assertGreater(options["visibility_timeout"], 7200 + 660)
+
+
+class NameCheckTests(SimpleTestCase):
+    def test_it_finds_an_old_setting(self) -> None:
+        with override_settings(CELERYD_PREFETCH_MULTIPLIER=1), self.assertRaisesMessage(SystemCheckError, "core.E001"):
+            call_command("check")
+
+    def test_it_finds_a_misspelt_variable_and_names_the_right_one(self) -> None:
+        with (
+            mock.patch.dict(os.environ, CELERY_PREFETCH_MULTIPLYER="1"),
+            self.assertRaisesMessage(SystemCheckError, "Did you mean CELERY_PREFETCH_MULTIPLIER?"),
+        ):
+            call_command("check")
+
+    def test_it_wants_the_soft_limit_below_the_hard_one(self) -> None:
+        with (
+            override_settings(CELERY_TASK_SOFT_TIME_LIMIT=1800),
+            self.assertRaisesMessage(SystemCheckError, "core.E003"),
+        ):
+            call_command("check")
+
+
+class StartTests(SimpleTestCase):
+    """What a person sees when a value is wrong."""
+
+    def assert_one_sentence(self, result: subprocess.CompletedProcess[str], code: int) -> None:
+        self.assertEqual(result.returncode, code)
+        self.assertIn("CELERY_RESULT_EXPIRES must be a whole number of 1 or more, not “soon”.", result.stderr)
+        self.assertEqual(result.stderr.strip().count("\n"), 0, result.stderr)
+
+    def test_manage_says_so(self) -> None:
+        self.assert_one_sentence(run("manage.py", "check", CELERY_RESULT_EXPIRES="soon"), 1)
+
+    def test_celery_says_so(self) -> None:
+        self.assert_one_sentence(run("-m", "celery", "-A", "config", "worker", CELERY_RESULT_EXPIRES="soon"), 1)
+
+    def test_gunicorn_gives_up(self) -> None:
+        self.assert_one_sentence(run("-c", "import config.wsgi", CELERY_RESULT_EXPIRES="soon"), 3)
+
+    def test_production_passes_djangos_deployment_checks(self) -> None:
+        key = "".join(chr(33 + number) for number in range(80))
+
+        result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=key)
+
+        self.assertEqual(result.returncode, 0, result.stderr)

@@ -1,0 +1,127 @@
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.core.exceptions import ImproperlyConfigured
+from django.test import SimpleTestCase
+
+from config import env
+
+ROOT = Path(__file__).parents[2]
+PRODUCTION = {
+    "SECRET_KEY": "a-key-for-tests",
+    "ALLOWED_HOSTS": "example.org",
+    "DATABASE_URL": "postgres://saas:pw@db.example.org/saas",
+    "SITE_URL": "https://example.org",
+    "EMAIL_URL": "smtp+tls://user:p%40ss@mail.example.org",
+    "DEFAULT_FROM_EMAIL": "Django SaaS <noreply@example.org>",
+    "LOG_STRATEGY": "console",
+}
+
+
+def read(**changes: str) -> dict[str, Any]:
+    """Settings as a process in production reads them, with `changes` to its environment."""
+    with (
+        mock.patch.dict(os.environ, {**PRODUCTION, **changes}, clear=True),
+        mock.patch.object(sys, "argv", ["gunicorn"]),
+        mock.patch("environ.Env.read_env"),
+    ):
+        return runpy.run_path(str(ROOT / "app/config/settings.py"))
+
+
+class ProductionTests(SimpleTestCase):
+    def test_they_are_secure(self) -> None:
+        settings = read()
+
+        for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS"):
+            self.assertTrue(settings[name], name)
+        self.assertFalse(settings["DEBUG"])
+        self.assertTrue(settings["PASSWORD_HASHERS"][0].endswith("Argon2PasswordHasher"))
+
+    def test_the_mail_server_is_that_of_email_url(self) -> None:
+        settings = read(EMAIL_TIMEOUT="7")
+
+        self.assertEqual(
+            {name: settings[f"EMAIL_{name}"] for name in ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS")},
+            {"HOST": "mail.example.org", "PORT": 587, "HOST_USER": "user", "HOST_PASSWORD": "p@ss", "USE_TLS": True},
+        )
+        self.assertEqual(settings["EMAIL_TIMEOUT"], 7)
+
+    def test_what_has_no_default_is_required(self) -> None:
+        for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "SITE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"):
+            with self.subTest(name), self.assertRaisesMessage(ImproperlyConfigured, f"{name} is required"):
+                read(**{name: ""})
+
+    def test_debug_needs_nothing(self) -> None:
+        settings = read(DEBUG="true", **dict.fromkeys(PRODUCTION, ""))
+
+        self.assertEqual(settings["CELERY_BROKER_URL"], "memory://")
+        self.assertEqual(settings["CELERY_RESULT_BACKEND"], "cache+memory://")
+        self.assertTrue(settings["DATABASES"]["default"]["ENGINE"].endswith("sqlite3"))
+
+
+class WrongValueTests(SimpleTestCase):
+    wrong = {
+        "word for a choice": ("DEBUG", "maybe", "DEBUG must be true or false, not “maybe”."),
+        "word": ("EMAIL_TIMEOUT", "ten", "EMAIL_TIMEOUT must be a whole number of 1 or more, not “ten”."),
+        "negative": (
+            "CELERY_RESULT_EXPIRES",
+            "-1",
+            "CELERY_RESULT_EXPIRES must be a whole number of 1 or more, not",
+        ),
+        "limit": ("RATE_LIMIT_LOGIN_PER_ADDRESS", "-5", "RATE_LIMIT_LOGIN_PER_ADDRESS must be a whole number of 0"),
+        "strategy": ("LOG_STRATEGY", "consol", "LOG_STRATEGY must be one of console, pid"),
+        "level": ("CELERY_LOG_LEVEL", "LOUD", "CELERY_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        "no scheme": (
+            "CELERY_BROKER_URL",
+            "localhost:6379/0",
+            "CELERY_BROKER_URL must be a URL that begins with ",
+        ),
+        "port": (
+            "CELERY_BROKER_URL",
+            "redis://localhost:redis/0",
+            "CELERY_BROKER_URL must be a URL with a valid host",
+        ),
+        "number": ("CELERY_RESULT_BACKEND", "redis://localhost/one", "CELERY_RESULT_BACKEND must end in the number"),
+        "engine": ("DATABASE_URL", "mysql://localhost/saas", "DATABASE_URL must be a URL that begins with postgres://"),
+        "name": ("DATABASE_URL", "postgres://localhost", "DATABASE_URL must end in the name of a database."),
+        "path": ("SITE_URL", "https://example.org/app", "SITE_URL must be a scheme and a host alone"),
+        "host": ("EMAIL_URL", "smtp://", "EMAIL_URL must name a host"),
+        "sender": ("DEFAULT_FROM_EMAIL", "noreply", "DEFAULT_FROM_EMAIL must be an e-mail address"),
+    }
+
+    def test_they_are_told_in_one_sentence_with_the_variable(self) -> None:
+        for case, (name, value, sentence) in self.wrong.items():
+            with self.subTest(case), self.assertRaisesMessage(ImproperlyConfigured, sentence) as caught:
+                read(**{name: value})
+            self.assertEqual(str(caught.exception).count("\n"), 0)
+
+    def test_a_url_is_not_repeated_since_it_may_hold_a_password(self) -> None:
+        with self.assertRaises(ImproperlyConfigured) as caught:
+            read(DATABASE_URL="mysql://saas:secret@localhost/saas")
+
+        self.assertNotIn("secret", str(caught.exception))
+
+
+class DocumentationTests(SimpleTestCase):
+    def test_every_variable_is_explained_and_none_besides(self) -> None:
+        read()
+        text = (ROOT / "docs/settings.md").read_text()
+
+        self.assertEqual(set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)), env.READ)
+
+    def test_every_variable_is_in_the_example(self) -> None:
+        read()
+        text = (ROOT / ".env.example").read_text()
+
+        self.assertEqual(set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)), env.READ)
+
+    def test_the_example_works_as_it_stands(self) -> None:
+        lines = (ROOT / ".env.example").read_text().splitlines()
+        example = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
+
+        self.assertTrue(read(**dict.fromkeys(PRODUCTION, ""), **example)["DEBUG"])
