@@ -12,8 +12,9 @@ help: ## List the targets
 setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 
 .venv/.synced: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/lab/install-python
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
-	@[ -x $(BIN)/python ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
+	@[ -x $(BIN)/pip ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
 	@echo "==> Installing the locked tools into .venv (the first time takes a minute)"
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet requirements/dev.txt

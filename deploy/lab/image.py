@@ -2,12 +2,15 @@
 
 import hashlib
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab import console, paths, scratch
 from lab.podman import PODMAN, podman, succeeds
 from lab.shell import LabError, attempt, end, root
 
+# Each clone imports its own, so that none can take it from under another.
+REPOSITORY = f"localhost/saas-{paths.CLONE}"
 SUITES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = (
     "systemd,systemd-sysv,dbus,openssh-server,python3,python3-apt,sudo,ca-certificates,iproute2,procps,netbase,udev"
@@ -41,18 +44,21 @@ def archive(debian: str) -> Path:
 
 
 def name(debian: str) -> str:
-    """Each clone imports its own, so that none can take it from under another."""
-    return f"localhost/saas-{paths.CLONE}:{archive(debian).stem}"
+    return f"{REPOSITORY}:{archive(debian).stem}"
+
+
+def lock() -> AbstractContextManager[None]:
+    """To be held from `ensure` until a machine uses the image, so that nobody forgets it in between."""
+    return scratch.lock("image")
 
 
 def ensure(debian: str) -> None:
     """Build and import what is missing of it."""
-    with scratch.lock("image"):
-        if not archive(debian).exists():
-            console.say(f"Building Debian {debian} with mmdebstrap: about a minute, this first time only.")
-            build(debian)
-        if not succeeds("image", "exists", name(debian)):
-            podman("import", str(archive(debian)), name(debian), timeout=300)
+    if not archive(debian).exists():
+        console.say(f"Building Debian {debian} with mmdebstrap: about a minute, this first time only.")
+        build(debian)
+    if not succeeds("image", "exists", name(debian)):
+        podman("import", str(archive(debian)), name(debian), timeout=300)
 
 
 def build(debian: str) -> None:
@@ -92,6 +98,9 @@ def tail(log: Path, lines: int = 12) -> str:
     return "\n".join("    " + line for line in log.read_text(encoding="utf-8").splitlines()[-lines:])
 
 
-def forget(debian: str) -> None:
-    """Out of podman unless a machine still uses it; the built archive stays."""
-    attempt(root(*PODMAN, "image", "rm", name(debian)))
+def forget() -> None:
+    """Out of podman, all that this clone imported, unless a machine still uses it; the built archive stays."""
+    with lock():
+        listed = podman("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}")
+        for image in listed.split():
+            attempt(root(*PODMAN, "image", "rm", image))

@@ -64,8 +64,7 @@ def down() -> None:
     with scratch.lock("up", BUSY), console.step("Removing the lab", "down"):
         sweep.remove_lab(LAB)
         scratch.sweep()
-        for debian in image.SUITES:
-            image.forget(debian)
+        image.forget()
         console.ok("It is gone; the built image stays in .lab/images for the next time.")
 
 

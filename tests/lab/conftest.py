@@ -6,7 +6,7 @@ from types import FrameType
 
 import pytest
 
-from lab import boot, console, machine, owner, playbook, sweep
+from lab import boot, console, image, machine, owner, playbook, sweep
 from lab.labs import Lab
 from lab.shell import LabError
 
@@ -36,6 +36,7 @@ def lab() -> Iterator[Lab]:
     finally:
         running.clear()
         sweep.remove_lab(mine)
+        image.forget()
 
 
 @pytest.fixture(scope="session")
