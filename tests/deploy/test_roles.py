@@ -1,0 +1,49 @@
+"""The roles keep to the project's rules."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ROLES = sorted(path for path in (DEPLOY / "ansible/roles").iterdir() if path.is_dir())
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_default_is_specified_and_every_optional_input_has_a_default(role: Path) -> None:
+    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    optional = {name for name, spec in options.items() if not spec.get("required")}
+
+    assert optional == set(load(role / "defaults/main.yml"))
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_input_has_prose_that_ends_as_a_sentence(role: Path) -> None:
+    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+    assert [name for name, spec in options.items() if not spec["description"].endswith(".")] == []
+
+
+def test_site_yml_runs_every_role() -> None:
+    plays = yaml.safe_load((DEPLOY / "ansible/site.yml").read_text())
+    used = {role["role"] for play in plays for role in play.get("roles", [])}
+
+    assert used == {role.name for role in ROLES}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_every_service_has_the_sandbox(unit: Path) -> None:
+    drop_in = unit.with_name(f"{unit.name}.d") / "sandbox.conf"
+
+    assert drop_in.resolve() == DEPLOY / "systemd/sandbox.conf"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units_are_static(unit: Path) -> None:
+    assert "{{" not in unit.read_text()
