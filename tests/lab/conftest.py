@@ -45,6 +45,12 @@ def first_run(lab: Lab) -> playbook.Progress:
         return boot.deploy(lab)
 
 
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """No dots between the lab's own lines."""
+    shown = report.when == "call" and report.passed and config.option.capture == "no"
+    return ("passed", "", "PASSED") if shown else None
+
+
 def pytest_exception_interact(report: pytest.TestReport) -> None:
     """Add what the machine has to say, before it is gone."""
     for mine in running:
