@@ -1,9 +1,10 @@
 import logging.config
 import os
+import sys
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -19,6 +20,27 @@ def use_django_logging(loglevel: int = logging.WARNING, **kwargs: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
     if loglevel < logging.WARNING:
         logging.getLogger("celery").setLevel(loglevel)
+
+
+@celeryd_init.connect
+def prepare_worker(conf: Any, **kwargs: Any) -> None:
+    if conf.broker_url.startswith("memory://"):
+        sys.exit("A worker on memory:// receives nothing: set CELERY_BROKER_URL, or use `manage.py runserver` alone.")
+    be_patient(conf)
+
+
+@beat_init.connect
+def prepare_beat(sender: Any, **kwargs: Any) -> None:
+    be_patient(sender.app.conf)
+
+
+def be_patient(conf: Any) -> None:
+    """Let a process without users wait for the broker, where settings make web requests give up at once."""
+    conf.task_publish_retry = True
+    conf.broker_connection_timeout = 5
+    conf.redis_socket_timeout = 10
+    options = {"socket_timeout": 10, "socket_connect_timeout": 5, "max_retries": None}
+    conf.broker_transport_options = {**conf.broker_transport_options, **options}
 
 
 @app.task(bind=True, ignore_result=True)

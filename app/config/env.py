@@ -99,7 +99,7 @@ def database(name: str, default: str | None) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(value)
     if config["ENGINE"].endswith("postgresql"):
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-        config["OPTIONS"] = {"connect_timeout": 5, **config.get("OPTIONS", {})}
+        config["OPTIONS"] = {"connect_timeout": 3, **config.get("OPTIONS", {})}
     return config
 
 

@@ -191,7 +191,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 0.5,
     "socket_connect_timeout": 0.5,
     "socket_keepalive": True,
+    # Not the first attempt: Kombu would add two seconds and a second one.
+    "max_retries": 0,
 }
+CELERY_REDIS_SOCKET_TIMEOUT = CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.5
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "email", "dead_letter")]
 CELERY_TASK_ROUTES = {

@@ -1,0 +1,109 @@
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.browser import Browser
+from tests.integration.conftest import Environment
+from tests.integration.mailbox import Mailbox
+from tests.integration.servers import APP, ROOT, Process, Redis
+from tests.integration.test_health import stopped
+
+REFUSED, SILENT = 50, 700
+Publisher = subprocess.Popen[str]
+
+
+@pytest.fixture
+def publisher(environment: Environment) -> Iterator[Publisher]:
+    """A process like a web worker's, which publishes when told to."""
+    variables = {**environment, "DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(APP)}
+    command = [sys.executable, str(ROOT / "tests/integration/publish.py")]
+    with subprocess.Popen(command, env=variables, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+        process.communicate()
+
+
+def publish(process: Publisher) -> tuple[float, str]:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("\n")
+    process.stdin.flush()
+    milliseconds, result = process.stdout.readline().split()
+    print(f"publishing took {milliseconds} ms: {result}")
+    return float(milliseconds), result
+
+
+def test_publishing_gives_up_at_once_when_redis_refuses(publisher: Publisher, redis_server: Redis) -> None:
+    assert publish(publisher)[1] == "ok"
+    redis_server.stop()
+    try:
+        times = [publish(publisher) for _ in range(5)]
+    finally:
+        redis_server.start()
+
+    assert {result for _, result in times} == {"OperationalError"}
+    assert max(milliseconds for milliseconds, _ in times) <= REFUSED
+    assert publish(publisher)[1] == "ok"
+
+
+def test_publishing_gives_up_soon_when_redis_is_silent(publisher: Publisher, redis_server: Redis) -> None:
+    with stopped(redis_server):
+        fresh = [publish(publisher) for _ in range(2)]
+    assert publish(publisher)[1] == "ok"
+    with stopped(redis_server):
+        pooled = [publish(publisher) for _ in range(2)]
+
+    assert {result for _, result in fresh + pooled} == {"OperationalError"}
+    assert max(milliseconds for milliseconds, _ in fresh + pooled) <= SILENT
+
+
+def test_publishing_survives_a_restart_under_a_pooled_connection(publisher: Publisher, redis_server: Redis) -> None:
+    assert publish(publisher)[1] == "ok"
+    redis_server.stop()
+    redis_server.start()
+
+    milliseconds, result = publish(publisher)
+    assert result == "ok"
+    assert milliseconds <= REFUSED
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_a_registration_succeeds_without_the_broker(browser: Browser, redis_server: Redis, how: str) -> None:
+    name = f"bo{uuid.uuid4().hex[:8]}"
+    if how == "silent":
+        with stopped(redis_server):
+            response = browser.register(name)
+    else:
+        redis_server.stop()
+        response = browser.register(name)
+        redis_server.start()
+
+    assert response.headers["Location"] == "/accounts/login/"
+
+
+def test_a_worker_goes_on_after_redis_was_killed(
+    browser: Browser, worker: Process, redis_server: Redis, mailbox: Mailbox
+) -> None:
+    for _ in range(2):
+        redis_server.stop()
+        redis_server.start()
+        name = f"bo{uuid.uuid4().hex[:8]}"
+        browser.register(name)
+
+        mailbox.wait_for(f"{name}@example.org", "Welcome to Django SaaS", seconds=30)
+
+
+def test_a_worker_sits_out_a_short_silence(
+    browser: Browser, worker: Process, redis_server: Redis, mailbox: Mailbox
+) -> None:
+    before = worker.output().count("Connection to broker lost")
+    with stopped(redis_server):
+        time.sleep(4)
+    name = f"bo{uuid.uuid4().hex[:8]}"
+    browser.register(name)
+
+    mailbox.wait_for(f"{name}@example.org", "Welcome to Django SaaS")
+    assert worker.output().count("Connection to broker lost") == before

@@ -1,0 +1,95 @@
+import os
+import signal
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+
+from tests.integration.browser import Browser
+from tests.integration.servers import Postgres, Process, Redis, wait_until
+
+
+@contextmanager
+def stopped(server: Process) -> Iterator[None]:
+    server.send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send(signal.SIGCONT)
+
+
+def ask(browser: Browser) -> tuple[requests.Response, float]:
+    start = time.perf_counter()
+    response = browser.get("/health/")
+    return response, time.perf_counter() - start
+
+
+def test_it_is_quick_when_all_is_well(browser: Browser) -> None:
+    times = [ask(browser)[1] for _ in range(60)]
+
+    print(f"/health/: median {statistics.median(times) * 1000:.1f} ms of 60")
+    assert ask(browser)[0].json() == {"status": "ok"}
+    assert statistics.median(times) <= 0.005
+
+
+def test_it_answers_within_a_second_when_redis_is_silent(browser: Browser, redis_server: Redis) -> None:
+    ask(browser)
+    with stopped(redis_server):
+        answers = [ask(browser) for _ in range(4)]
+
+    print("/health/ with Redis stopped:", *(f"{seconds:.2f} s" for _, seconds in answers))
+    assert {response.status_code for response, _ in answers} == {200}
+    assert max(seconds for _, seconds in answers) <= 1
+
+
+def test_it_is_ok_when_redis_was_restarted_or_is_gone(browser: Browser, redis_server: Redis) -> None:
+    ask(browser)
+    redis_server.stop()
+    gone = ask(browser)
+    redis_server.start()
+
+    assert gone[0].json() == {"status": "ok"}
+    assert gone[1] <= 1
+    assert ask(browser)[0].status_code == 200
+
+
+def test_it_fails_when_the_database_is_gone_and_recovers(browser: Browser, postgres: Postgres) -> None:
+    ask(browser)
+    postgres.stop(signal.SIGINT)
+    try:
+        response, seconds = ask(browser)
+    finally:
+        postgres.start()
+
+    assert (response.status_code, response.text) == (503, '{"status": "error"}')
+    assert seconds <= 1
+    wait_until(lambda: ask(browser)[0].status_code == 200, "health is back")
+
+
+def test_it_fails_in_bounded_time_when_the_database_is_silent(browser: Browser, postgres: Postgres) -> None:
+    for _ in range(4):
+        ask(browser)
+    with stopped_postgres(postgres):
+        answers = [ask(browser) for _ in range(3)]
+
+    print("/health/ with PostgreSQL stopped:", *(f"{seconds:.2f} s" for _, seconds in answers))
+    assert {response.status_code for response, _ in answers} == {503}
+    assert max(seconds for _, seconds in answers) <= 8
+    wait_until(lambda: ask(browser)[0].status_code == 200, "health is back")
+
+
+@contextmanager
+def stopped_postgres(postgres: Postgres) -> Iterator[None]:
+    """Its backends are in groups of their own."""
+    with postgres.connect() as connection:
+        rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+    pids = [pid for (pid,) in rows] + [postgres.popen.pid]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
