@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,12 +32,35 @@ def sweep() -> None:
 
 
 def remove(path: Path) -> None:
+    for process in users(path):
+        attempt(root("kill", "-KILL", process))
+        wait_for_end(process)
     for mount in mounts(path):
         attempt(root("umount", "--lazy", mount))
     with suppress(PermissionError):
         shutil.rmtree(path)
     if path.exists():
         run(root("rm", "--recursive", "--force", "--one-file-system", str(path)))
+
+
+def users(path: Path) -> list[str]:
+    """Processes that were given the folder to work in, and outlived whoever started them."""
+    wanted = f"TMPDIR={path}".encode()
+    return [file.parent.name for file in Path("/proc").glob("[0-9]*/cmdline") if wanted in arguments(file)]
+
+
+def arguments(file: Path) -> list[bytes]:
+    try:
+        return file.read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def wait_for_end(process: str) -> None:
+    for _ in range(100):
+        if not owner.started(int(process)):
+            return
+        time.sleep(0.05)
 
 
 def mounts(path: Path) -> list[str]:

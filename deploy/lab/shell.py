@@ -51,7 +51,8 @@ def stream(
     """Run a long command, its output going to the log and line by line to on_line; return its exit code."""
     with log.open("a", encoding="utf-8") as record:
         process = subprocess.Popen(
-            argv,
+            # A playbook that outlived its starter would get in the way of the next one.
+            ["setpriv", "--pdeathsig", "TERM", *argv],
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,

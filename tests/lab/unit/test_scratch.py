@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +39,16 @@ def test_sweeping_spares_the_living(tmp_path: Path) -> None:
     scratch.sweep()
 
     assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_sweeping_ends_what_still_writes_there() -> None:
+    folder = scratch.FOLDERS / "1-1"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "input()", f"TMPDIR={folder}"], stdin=subprocess.PIPE) as writer:
+        scratch.sweep()
+
+        assert writer.wait(timeout=5) < 0
+    assert not folder.exists()
 
 
 def test_mounts_are_found_deepest_first() -> None:
