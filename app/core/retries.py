@@ -22,11 +22,12 @@ def retried(task: Task[Any, Any]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_transient(error):
+        most = settings.CELERY_TASK_MAX_RETRIES
+        if task.request.retries >= most or not is_transient(error):
             raise
         delay = delay_before_retry(task.request.retries)
-        log.warning("%s failed: %s: again in %.0f s, if tries are left", name, type(error).__name__, delay)
-        raise task.retry(exc=error, countdown=delay, max_retries=settings.CELERY_TASK_MAX_RETRIES) from error
+        log.warning("%s failed: %s: again in %.0f s", name, type(error).__name__, delay)
+        raise task.retry(exc=error, countdown=delay, max_retries=most) from error
     log.info("%s done", name)
 
 

@@ -31,7 +31,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def mailbox() -> Iterator[Mailbox]:
     server = Mailbox()
     yield server
-    server.controller.stop()
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,12 +18,19 @@ class Mailbox:
         self.envelopes: list[Envelope] = []
         self.answer: Answer = lambda address: None
         self.asked: list[str] = []
-        self.controller = Controller(self, "127.0.0.1", free_port(), enable_SMTPUTF8=True)
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        self.controller = Controller(self, "127.0.0.1", self.port, enable_SMTPUTF8=True)
         self.controller.start()
+
+    def stop(self) -> None:
+        self.controller.stop()
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.controller.port}"
+        return f"smtp://127.0.0.1:{self.port}"
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

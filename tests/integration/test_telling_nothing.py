@@ -1,0 +1,74 @@
+"""Measures whether answers or their times tell who has an account; ROUNDS sets how often each is asked."""
+
+import os
+import statistics
+import time
+import uuid
+from itertools import product
+
+import pytest
+import requests
+
+from tests.integration.browser import Browser
+from tests.integration.servers import Process
+
+ROUNDS = int(os.environ.get("ROUNDS", "0"))
+# Not compared: they are the time of day.
+CLOCKS = ("Date", "Expires")
+
+
+def ask(browser: Browser, path: str, token: str, **form: str) -> tuple[requests.Response, float]:
+    start = time.perf_counter()
+    response = browser.request("POST", path, csrfmiddlewaretoken=token, **form)
+    return response, time.perf_counter() - start
+
+
+def compare(browser: Browser, path: str, known: dict[str, str], unknown: dict[str, str], rounds: int) -> None:
+    token = browser.token(path)
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds):
+        # The order changes, so that being second costs both the same.
+        for which in (0, 1) if number % 2 else (1, 0):
+            _, seconds = ask(browser, path, token, **(known, unknown)[which])
+            times[which].append(seconds * 1000)
+    medians = [statistics.median(series) for series in times]
+    print(f"{path}: medians of {rounds}: known {medians[0]:.2f} ms, unknown {medians[1]:.2f} ms")
+    assert abs(medians[0] - medians[1]) < max(0.05 * max(medians), 2)
+
+
+def same_answer(browser: Browser, path: str, known: dict[str, str], unknown: dict[str, str]) -> None:
+    token = browser.token(path)
+    answers = [ask(browser, path, token, **form)[0] for form in (known, unknown)]
+    for answer, clock in product(answers, CLOCKS):
+        answer.headers.pop(clock, None)
+    first, second = answers
+    assert first.status_code == second.status_code
+    assert first.headers == second.headers
+    assert hide(first.text) == hide(second.text)
+
+
+def hide(page: str) -> str:
+    """A page without what was typed into it, and without the token that changes with every page."""
+    lines = page.splitlines()
+    return "\n".join(line for line in lines if "csrfmiddlewaretoken" not in line and 'name="username"' not in line)
+
+
+@pytest.fixture(scope="module")
+def name(port: int) -> str:
+    name = f"bo{uuid.uuid4().hex[:8]}"
+    Browser(port).register(name)
+    return name
+
+
+def test_a_reset_request_tells_nothing(browser: Browser, worker: Process, name: str) -> None:
+    known, unknown = {"email": f"{name}@example.org"}, {"email": f"{name[::-1]}@example.org"}
+
+    same_answer(browser, "/accounts/password_reset/", known, unknown)
+    compare(browser, "/accounts/password_reset/", known, unknown, ROUNDS or 200)
+
+
+def test_a_failed_login_tells_nothing(browser: Browser, name: str) -> None:
+    known, unknown = {"username": name, "password": "wrong"}, {"username": name[::-1], "password": "wrong"}
+
+    same_answer(browser, "/accounts/login/", known, unknown)
+    compare(browser, "/accounts/login/", known, unknown, ROUNDS or 50)
