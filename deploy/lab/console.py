@@ -62,7 +62,7 @@ class Live:
         self._text, self._since = text, time.monotonic()
 
     def _tick(self) -> None:
-        while not self._done.wait(0.2):
+        while not self._done.wait(0.5):
             line = f"    {self._text}  {duration(time.monotonic() - self._since)}"
             with _lock:
                 print(CLEAR + DIM + line[: shutil.get_terminal_size().columns - 1] + PLAIN, end="", flush=True)

@@ -87,5 +87,7 @@ def wait_for_ssh(lab: Lab, address: str) -> None:
 def journal(lab: Lab, host: str) -> str:
     """What it says, the errors of this boot first; through podman, since SSH may be what broke."""
     errors = execute(lab, host, "journalctl", "--boot", "--priority", "err", "--no-pager", "--lines", "40")
-    latest = execute(lab, host, "journalctl", "--boot", "--no-pager", "--lines", "80")
+    # Without the lab's own comings and goings.
+    quiet = "journalctl --boot --no-pager | grep -Ev ' (sshd|sudo|systemd-logind)\\[' | tail -n 80"
+    latest = execute(lab, host, "sh", "-c", quiet)
     return f"Errors:\n{errors}\nThe last lines:\n{latest}"

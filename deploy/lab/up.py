@@ -24,7 +24,10 @@ def up() -> None:
         with console.step("Deploying with ansible-playbook site.yml", "site.yml"):
             boot.deploy(LAB)
         with console.step("Proving that it works", "proof"):
-            proof.prove(LAB)
+            try:
+                proof.prove(LAB)
+            except LabError as error:
+                raise LabError(f"{error}\nThe machine stays up for a look at it:\n{journals()}") from error
         summary()
 
 
@@ -36,8 +39,7 @@ def packages() -> None:
 def summary() -> None:
     console.say(f"\n{console.BOLD}The lab is up.{console.PLAIN}", indent=0)
     addresses()
-    for number, command in enumerate(JOURNALS):
-        row("" if number else "Logs", f'make ssh CMD="{command}"')
+    row("Logs", journals().strip())
     row("Shell", "make ssh")
     row("Remove it", "make down")
     took = " · ".join(f"{name} {console.duration(seconds)}" for name, seconds in console.timings)
@@ -51,6 +53,10 @@ def addresses() -> None:
     row("Site", f"{site}  (its certificate is its own, so the browser asks once)")
     row("Flower", f"{site}flower/  (user flower, password: secret_flower_password in {secrets})")
     row("Mails", f"http://{LAB.mail_address}:1080/")
+
+
+def journals() -> str:
+    return "\n".join(f'{"":12} make ssh CMD="{command}"' for command in JOURNALS)
 
 
 def row(title: str, text: str) -> None:
@@ -75,7 +81,10 @@ def status() -> None:
         return
     for name, state in states.items():
         row(name.removeprefix(f"{LAB.network}-"), state)
-    addresses()
+    if all(state.startswith("Up") for state in states.values()):
+        addresses()
+    else:
+        row("", "make up starts it again")
 
 
 def ssh(command: str) -> None:
