@@ -1,6 +1,7 @@
 """The values of LOG_STRATEGY: where records go, and at which level."""
 
 import os
+import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,24 @@ FORMAT = {
     "format": "[%(levelname)s] %(asctime)s %(name)s - %(message)s",
     "datefmt": "%Y-%m-%d %H:%M:%S",
 }
-CONSOLE = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+
+
+def console() -> dict[str, Any]:
+    """Standard output. Where that is the journal, its own protocol: it keeps priorities, and a traceback in one piece."""
+    if not stdout_is_journal():
+        return {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+    return {
+        "class": "logging_journald.JournaldLogHandler",
+        "formatter": "line",
+        "identifier": Path(sys.argv[0]).name,
+        "use_message_id": False,
+    }
+
+
+def stdout_is_journal() -> bool:
+    """systemd names the stream it gave the unit; a child whose output goes elsewhere inherits the name alone."""
+    stdout = os.fstat(1)
+    return os.environ.get("JOURNAL_STREAM") == f"{stdout.st_dev}:{stdout.st_ino}"
 
 
 class ProcessFileHandler(RotatingFileHandler):
@@ -32,11 +50,11 @@ class ProcessFileHandler(RotatingFileHandler):
 
 def handlers(strategy: str, folder: Path, celery_level: str) -> dict[str, Any]:
     if strategy == "console":
-        return {"console": CONSOLE}
+        return {"console": console()}
     folder.mkdir(parents=True, exist_ok=True)
     file = {"()": ProcessFileHandler, "folder": str(folder), "formatter": "line"}
     return {
-        "console": CONSOLE,
+        "console": console(),
         "worker": {**file, "stem": "celery_worker", "level": celery_level},
         "errors": {**file, "stem": "celery_errors", "level": "ERROR"},
     }
