@@ -15,7 +15,7 @@ FORMAT = {
 
 
 def console() -> dict[str, Any]:
-    """Standard output. Where that is the journal, its own protocol: it keeps priorities, and a traceback in one piece."""
+    """Standard output. Where that is the journal, its own protocol: it keeps priorities and whole tracebacks."""
     if not stdout_is_journal():
         return {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
     return {
