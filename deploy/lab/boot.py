@@ -21,7 +21,7 @@ def boot(lab: Lab, debian: str = "12") -> None:
 
 
 def deploy(lab: Lab) -> playbook.Progress:
-    result = playbook.run(lab, "site.yml", snapshot.take(paths.ROOT), lab.directory / "site.log")
+    result = playbook.run(lab, "site.yml", lab.directory / "site.log", app_release_ref=snapshot.take(paths.ROOT))
     for name, counts in result.recap.items():
         console.ok(f"{name}: {counts['ok']} tasks, changed={counts['changed']}")
     return result

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lab import console, paths
-from lab.shell import LabError, attempt, root, stream
+from lab.shell import LabError, attempt, require_root, root, stream
 
 LAB = ("aardvark-dns", "git", "iptables", "mmdebstrap", "netavark", "openssh-client", "podman", "runc", "uidmap")
 # The applications' tests start their own servers from the distribution's packages, and a browser.
@@ -17,6 +17,7 @@ APT = ("apt-get", "--yes", "--quiet", "--option", "DPkg::Lock::Timeout=600")
 
 def ensure(*packages: str) -> None:
     require_debian()
+    require_root()
     wanted = missing(packages)
     if not wanted:
         console.ok("all there")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import console, paths, scratch
 from lab.podman import PODMAN, podman, succeeds
-from lab.shell import LabError, attempt, end, root
+from lab.shell import LabError, attempt, root
 
 # Each clone imports its own, so that none can take it from under another.
 REPOSITORY = f"localhost/saas-{paths.CLONE}"
@@ -91,7 +91,9 @@ def bootstrap(suite: str, folder: Path, log: Path) -> int:
                 live.show("mmdebstrap: " + line.removeprefix("I: ").strip())
             return process.wait()
         finally:
-            end(process)
+            # Interrupted, unshare would wait for its child; with it killed, its child is.
+            scratch.end_users(folder)
+            process.wait()
 
 
 def tail(log: Path, lines: int = 12) -> str:

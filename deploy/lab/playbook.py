@@ -1,9 +1,11 @@
 """ansible-playbook with its output in a log and its progress on the terminal."""
 
+import json
 import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab import console, paths
 from lab.labs import Lab
@@ -61,11 +63,11 @@ def counts(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in (pair.split("=") for pair in text.split())}
 
 
-def run(lab: Lab, playbook: str, release: str, log: Path) -> Progress:
-    """Run the playbook against the lab; LabError with the part that failed."""
+def run(lab: Lab, playbook: str, log: Path, **variables: Any) -> Progress:
+    """Run the playbook against the lab with the extra variables; LabError with the part that failed."""
     log.write_text("", encoding="utf-8")
     argv = [str(paths.BIN / "ansible-playbook"), "--inventory", str(lab.inventory), playbook]
-    argv += ["--extra-vars", f"app_release_ref={release}"]
+    argv += ["--extra-vars", json.dumps(variables)]
     with console.Live() as live:
         progress = Progress(live)
         code = stream(argv, log, progress.read, cwd=paths.ANSIBLE, env=ENVIRONMENT)

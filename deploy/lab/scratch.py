@@ -32,9 +32,7 @@ def sweep() -> None:
 
 
 def remove(path: Path) -> None:
-    for process in users(path):
-        attempt(root("kill", "-KILL", process))
-        wait_for_end(process)
+    end_users(path)
     for mount in mounts(path):
         attempt(root("umount", "--lazy", mount))
     with suppress(PermissionError):
@@ -43,8 +41,14 @@ def remove(path: Path) -> None:
         run(root("rm", "--recursive", "--force", "--one-file-system", str(path)))
 
 
+def end_users(path: Path) -> None:
+    for process in users(path):
+        attempt(root("kill", "-KILL", process))
+        wait_for_end(process)
+
+
 def users(path: Path) -> list[str]:
-    """Processes that were given the folder to work in, and outlived whoever started them."""
+    """Processes that were given the folder to work in."""
     wanted = f"TMPDIR={path}".encode()
     return [file.parent.name for file in Path("/proc").glob("[0-9]*/cmdline") if wanted in arguments(file)]
 

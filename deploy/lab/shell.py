@@ -4,10 +4,10 @@ import functools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from lab import console
@@ -73,13 +73,20 @@ def stream(
 def end(process: "subprocess.Popen[str]") -> None:
     if process.poll() is not None:
         return
-    with suppress(PermissionError):
-        process.terminate()
+    send(process, signal.SIGTERM)
     try:
         process.wait(timeout=15)
     except subprocess.TimeoutExpired:
-        process.kill()
+        send(process, signal.SIGKILL)
         process.wait()
+
+
+def send(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except PermissionError:
+        # What runs behind sudo is root's.
+        attempt(root("kill", f"-{number.name.removeprefix('SIG')}", str(process.pid)))
 
 
 def root(*argv: str) -> list[str]:

@@ -4,7 +4,7 @@ import os
 
 from lab import boot, console, host, image, machine, paths, proof, scratch, sweep
 from lab.labs import FIRST_MACHINE, Lab
-from lab.shell import LabError
+from lab.shell import LabError, require_root
 
 LAB = Lab("up", "up")
 BUSY = "Another make up or make down is at work in this clone: wait for it, or stop it."
@@ -67,6 +67,7 @@ def down() -> None:
     host.require_debian()
     if host.missing(("podman",)):
         raise LabError("There is no lab: podman is not installed.")
+    require_root()
     with scratch.lock("up", BUSY), console.step("Removing the lab", "down"):
         sweep.remove_lab(LAB)
         scratch.sweep()
