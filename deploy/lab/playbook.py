@@ -78,11 +78,12 @@ def run(lab: Lab, playbook: str, log: Path, **variables: Any) -> Progress:
 
 
 def failure(output: str, most: int = 60) -> str:
-    """The first task that failed, from its heading on."""
+    """The last task that failed, from its heading on: what came before it was rescued."""
     lines = output.splitlines()
-    bad = next((i for i, line in enumerate(lines) if re.match(r"fatal: |failed: |ERROR!|\[ERROR\]", line)), None)
-    if bad is None:
+    failed = [i for i, line in enumerate(lines) if re.match(r"fatal: |failed: |ERROR!|\[ERROR\]", line)]
+    if not failed:
         return indented(lines[-20:])
+    bad = failed[-1]
     start = next((i for i in range(bad, -1, -1) if TASK.match(lines[i])), bad)
     end = next(
         (i for i in range(bad, len(lines)) if TASK.match(lines[i]) or lines[i].startswith("PLAY RECAP")), len(lines)
