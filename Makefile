@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+DEBIAN ?= 12
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 
 .PHONY: help setup up down status ssh check test lock
@@ -21,8 +22,8 @@ setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-up: setup ## Boot the lab, deploy to it, prove that it works
-	@$(LAB) up
+up: setup ## Boot the lab, deploy to it, prove that it works; DEBIAN=13 boots that
+	@$(LAB) up --debian $(DEBIAN)
 
 down: setup ## Remove the lab that `make up` made
 	@$(LAB) down

@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-from lab import console, up
+from lab import console, image, up
 from lab.shell import LabError
 
 
@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("packages", help="install what the tests need").set_defaults(run=lambda _: up.packages())
-    commands.add_parser("up", help="boot the lab, deploy to it, prove it").set_defaults(run=lambda _: up.up())
+    boot = commands.add_parser("up", help="boot the lab, deploy to it, prove it")
+    boot.add_argument("--debian", choices=image.SUITES, default="12", help="which Debian the machine has")
+    boot.set_defaults(run=lambda arguments: up.up(arguments.debian))
     commands.add_parser("down", help="remove all of it").set_defaults(run=lambda _: up.down())
     commands.add_parser("status", help="what runs and where").set_defaults(run=lambda _: up.status())
     ssh = commands.add_parser("ssh", help="a shell on the machine, or one command")

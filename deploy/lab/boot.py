@@ -6,6 +6,7 @@ from lab.labs import FIRST_MACHINE, Lab
 
 def boot(lab: Lab, debian: str = "12") -> None:
     """Image, network, machine, mail server and inventory; what is there already stays as it is."""
+    machine.refuse_another_debian(lab, debian)
     with image.lock():
         with console.step("Image of the machine", "image"):
             image.ensure(debian)

@@ -64,4 +64,5 @@ class Lab:
 def create_network(lab: Lab) -> None:
     lab.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not succeeds("network", "exists", lab.network):
-        podman("network", "create", *lab.labels, lab.network)
+        # Isolated from the networks of other labs.
+        podman("network", "create", "--opt", "isolate=true", *lab.labels, lab.network)

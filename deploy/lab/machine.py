@@ -27,6 +27,12 @@ def ensure(lab: Lab, host: str = "saas", *, number: int = FIRST_MACHINE, debian:
     return new
 
 
+def refuse_another_debian(lab: Lab, debian: str, host: str = "saas") -> None:
+    name = attempt(root(*PODMAN, "inspect", "--format", "{{.ImageName}}", lab.container(host))).stdout.strip()
+    if name and f":debian{debian}-" not in name:
+        raise LabError(f"The lab's machine is not Debian {debian}: make down removes it, then make up makes a new one.")
+
+
 def execute(lab: Lab, host: str, *argv: str, stdin: str | None = None) -> str:
     return podman("exec", *(["--interactive"] if stdin is not None else []), lab.container(host), *argv, stdin=stdin)
 

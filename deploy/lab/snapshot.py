@@ -5,6 +5,9 @@ from pathlib import Path
 
 from lab.shell import run
 
+# All that a release is made of. What else lies about, a password file perhaps, has no business in git's objects.
+RELEASED = ("app", "requirements")
+
 # A fixed author and date: the same files give the same commit.
 FIXED = {
     "GIT_AUTHOR_NAME": "lab",
@@ -26,11 +29,11 @@ def take(repository: Path) -> str:
 
 
 def working_tree(repository: Path) -> str:
-    """Tracked files as they are, and new ones that are not ignored."""
+    """The released folders as they are on the disk, new files that are not ignored among them; the rest as in HEAD."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git(repository, "read-tree", "HEAD", env=index)
-        git(repository, "add", "--all", env=index)
+        git(repository, "add", "--all", "--", *RELEASED, env=index)
         return git(repository, "write-tree", env=index)
 
 

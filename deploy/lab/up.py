@@ -15,12 +15,12 @@ JOURNALS = (
 )
 
 
-def up() -> None:
+def up(debian: str) -> None:
     with scratch.lock("up", BUSY):
         scratch.sweep()
         with console.step("Packages of this computer", "packages"):
             host.ensure(*host.LAB)
-        boot.boot(LAB)
+        boot.boot(LAB, debian)
         with console.step("Deploying with ansible-playbook site.yml", "site.yml"):
             boot.deploy(LAB)
         with console.step("Proving that it works", "proof"):
