@@ -13,8 +13,9 @@ from lab.shell import LabError
 def main() -> int:
     os.umask(0o022)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, interrupted)
-    signal.signal(signal.SIGHUP, interrupted)
+    # SIGINT too: what a script starts in the background is told to ignore it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     arguments = parser().parse_args()
     try:
         return int(arguments.run(arguments) or 0)

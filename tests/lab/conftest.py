@@ -14,7 +14,8 @@ running: list[Lab] = []
 
 
 def pytest_configure() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: what a script starts in the background is told to ignore it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
 
 
