@@ -27,7 +27,7 @@ class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
 class LoginForm(AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "These do not belong together. Check both; capital letters matter in the password.",
+        "invalid_login": "Name and password do not match. Capital letters matter in the password.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

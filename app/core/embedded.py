@@ -1,10 +1,17 @@
 """A Celery worker inside another process, for development on memory://."""
 
 from threading import Thread
+from typing import Any
 
+from celery.concurrency.thread import TaskPool
 from celery.worker import WorkController
 
 from config import celery_app
+
+
+class Pool(TaskPool):
+    # What is not a task runs in this process too, and may wait for results.
+    task_join_will_block = False
 
 
 def start_worker() -> Thread:
@@ -15,5 +22,5 @@ def start_worker() -> Thread:
 
 
 def work() -> None:
-    worker = WorkController(app=celery_app, pool_cls="solo", without_mingle=True, without_gossip=True, loglevel="INFO")
-    worker.start()
+    options: dict[str, Any] = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+    WorkController(app=celery_app, pool_cls=Pool, concurrency=2, loglevel="INFO", **options).start()

@@ -26,16 +26,28 @@ DATABASE_TIMEOUT = 1
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
     """Answer 503 when the database fails. Web requests do without the broker: its absence is only logged."""
-    try:
-        check_broker(settings.CELERY_BROKER_URL)
-    except (OperationalError, OSError, redis.RedisError) as error:
-        log.warning("The broker does not answer: %s", type(error).__name__)
+    broker_answers()
+    if database_answers():
+        return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "error"}, status=503)
+
+
+def database_answers() -> bool:
     try:
         check_database()
     except DatabaseError:
         log.exception("The database does not answer")
-        return JsonResponse({"status": "error"}, status=503)
-    return JsonResponse({"status": "ok"})
+        return False
+    return True
+
+
+def broker_answers() -> bool:
+    try:
+        check_broker(settings.CELERY_BROKER_URL)
+    except (OperationalError, OSError, redis.RedisError) as error:
+        log.warning("The broker does not answer: %s", type(error).__name__)
+        return False
+    return True
 
 
 def check_database() -> None:

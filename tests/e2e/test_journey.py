@@ -37,7 +37,7 @@ def test_from_registration_over_a_forgotten_password_to_logout(
     page.open(link(welcome))
     page.press("a[href='/accounts/password_reset/']")
     page.submit(email=f"{name}@example.org")
-    assert page.heading == "Look into your mail"
+    assert page.heading == "Check your mail"
 
     page.open(link(mailbox.wait_for(f"{name}@example.org", "Password Reset Request")))
     page.submit(new_password1=NEW, new_password2=NEW)

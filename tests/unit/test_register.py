@@ -1,6 +1,7 @@
 from unittest import mock
 
 from django.core import mail
+from django.db import IntegrityError
 from django.test import TestCase
 from django.urls import reverse
 
@@ -51,6 +52,22 @@ class RegisterTests(TestCase):
         response = self.client.post(self.url, FORM)
 
         self.assertFormError(response.context["form"], "email", "An account with this e-mail address exists already.")
+
+    def test_it_says_so_when_somebody_else_was_quicker(self) -> None:
+        with mock.patch("accounts.views.RegisterForm.save", side_effect=IntegrityError):
+            response = self.client.post(self.url, FORM)
+
+        self.assertContains(response, "was taken a moment ago")
+
+    def test_it_sends_those_who_are_logged_in_home(self) -> None:
+        self.client.force_login(User.objects.create_user("al", "al@example.org"))
+
+        self.assertRedirects(self.client.get(self.url), reverse("home"))
+
+    def test_it_takes_names_and_addresses_of_every_script(self) -> None:
+        self.client.post(self.url, {**FORM, "username": "Ђорђе", "email": "ђорђе@пример.срб"})
+
+        self.assertEqual(User.objects.get().email, "ђорђе@пример.срб")
 
     def test_it_refuses_a_username_in_other_case(self) -> None:
         User.objects.create_user("Bo", "other@example.org")

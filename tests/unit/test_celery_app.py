@@ -1,0 +1,69 @@
+import contextlib
+import io
+import logging
+from types import SimpleNamespace
+
+from celery.schedules import crontab
+from django.conf import settings
+from django.test import SimpleTestCase
+
+from config import celery_app
+from config.celery import debug_task, prepare_beat, prepare_worker, use_django_logging
+
+
+class CeleryAppTests(SimpleTestCase):
+    def test_it_knows_the_specifications_tasks(self) -> None:
+        names = ("send_welcome_email", "send_password_reset_email", "cleanup_expired_tokens", "request_password_reset")
+        celery_app.loader.import_default_modules()
+
+        self.assertEqual(celery_app.main, "django_saas")
+        self.assertLessEqual({f"core.tasks.{name}" for name in names}, set(celery_app.tasks))
+
+    def test_mail_goes_to_its_own_queue_and_the_rest_to_the_default(self) -> None:
+        route = celery_app.amqp.router.route
+
+        for name in ("send_welcome_email", "send_password_reset_email", "request_password_reset"):
+            self.assertEqual(route({}, f"core.tasks.{name}")["queue"].name, "email")
+        self.assertEqual(route({}, "core.tasks.cleanup_expired_tokens")["queue"].name, "celery")
+        self.assertEqual({queue.name for queue in settings.CELERY_TASK_QUEUES}, {"email", "celery", "dead_letter"})
+
+    def test_beat_cleans_up_daily_at_two(self) -> None:
+        entry = celery_app.conf.beat_schedule["cleanup-tokens-daily"]
+
+        self.assertEqual(entry, {"task": "core.tasks.cleanup_expired_tokens", "schedule": crontab(hour=2, minute=0)})
+
+    def test_debug_task_prints_its_request(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            debug_task.delay()
+
+        self.assertIn("config.celery.debug_task", output.getvalue())
+
+
+class ProcessTests(SimpleTestCase):
+    def conf(self, broker_url: str = "redis://localhost/0") -> SimpleNamespace:
+        return SimpleNamespace(broker_url=broker_url, broker_transport_options={"visibility_timeout": 3600})
+
+    def test_a_worker_and_beat_wait_longer_than_a_request_may(self) -> None:
+        worker, beat = self.conf(), self.conf()
+
+        prepare_worker(conf=worker)
+        prepare_beat(sender=SimpleNamespace(app=SimpleNamespace(conf=beat)))
+
+        for conf in (worker, beat):
+            self.assertTrue(conf.task_publish_retry)
+            self.assertEqual(conf.broker_transport_options["visibility_timeout"], 3600)
+            self.assertGreater(conf.broker_transport_options["socket_timeout"], 1)
+
+    def test_a_worker_on_memory_refuses(self) -> None:
+        with self.assertRaises(SystemExit) as caught:
+            prepare_worker(conf=self.conf("memory://"))
+
+        self.assertIn("receives nothing", str(caught.exception))
+
+    def test_a_talkative_command_line_wins(self) -> None:
+        logger = logging.getLogger("celery")
+        self.addCleanup(logger.setLevel, logger.level)
+
+        use_django_logging(loglevel=logging.INFO)
+
+        self.assertEqual(logger.level, logging.INFO)

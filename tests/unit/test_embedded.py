@@ -1,0 +1,57 @@
+"""The worker that development carries inside runserver, and the examples in it; memory:// needs no server."""
+
+import time
+from threading import Thread
+from unittest import mock
+
+from django.core.management import call_command
+from django.test import SimpleTestCase
+
+from config import celery_app
+from core import embedded, examples
+
+
+class EmbeddedWorkerTests(SimpleTestCase):
+    thread: Thread
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        celery_app.conf.task_always_eager = False
+        cls.addClassCleanup(setattr, celery_app.conf, "task_always_eager", True)
+        cls.thread = embedded.start_worker()
+
+    def test_it_runs_a_chain(self) -> None:
+        self.assertEqual(examples.one_after_the_other(1, 2, 3).get(timeout=10), 6)
+
+    def test_it_runs_a_group(self) -> None:
+        self.assertEqual(examples.side_by_side([(1, 2), (3, 4)]).get(timeout=10), [3, 7])
+
+    def test_it_runs_batches(self) -> None:
+        self.assertEqual(examples.in_batches(list(range(10)), 3).get(timeout=10), 45)
+
+    def test_it_keeps_a_rate_limit(self) -> None:
+        start = time.monotonic()
+
+        for result in [examples.call_slow_service.delay(number) for number in range(6)]:
+            result.get(timeout=10)
+
+        self.assertGreaterEqual(time.monotonic() - start, 0.8)
+
+    def test_it_does_not_keep_the_process_alive(self) -> None:
+        self.assertTrue(self.thread.daemon)
+
+
+class RunserverTests(SimpleTestCase):
+    def served(self, broker: str) -> mock.Mock:
+        with (
+            self.settings(CELERY_BROKER_URL=broker),
+            mock.patch("core.embedded.start_worker") as start,
+            mock.patch("django.core.management.commands.runserver.Command.inner_run"),
+        ):
+            call_command("runserver", "--noreload", stdout=mock.Mock())
+        return start
+
+    def test_it_carries_a_worker_on_memory_alone(self) -> None:
+        self.served("memory://").assert_called_once_with()
+        self.served("redis://localhost/0").assert_not_called()

@@ -1,0 +1,53 @@
+from django.test import TestCase, override_settings
+
+from tests.unit.factories import user
+
+OPEN = ("login", "register", "password_reset", "password_reset/done", "reset/done", "reset/MQ/old")
+SIGNED_IN = ("password_change", "password_change/done")
+
+
+class PageTests(TestCase):
+    def pages(self) -> list[str]:
+        pages = [self.client.get(f"/accounts/{path}/").content.decode() for path in OPEN]
+        self.client.force_login(user())
+        pages += [self.client.get(f"/accounts/{path}/").content.decode() for path in SIGNED_IN]
+        return [*pages, self.client.get("/").content.decode(), self.client.get("/nowhere/").content.decode()]
+
+    def test_they_need_no_script_and_no_inline_style(self) -> None:
+        for page in self.pages():
+            for forbidden in ("<script", " style=", "<style", "javascript:", " onclick="):
+                self.assertNotIn(forbidden, page)
+
+    def test_each_has_a_title_and_one_heading(self) -> None:
+        for page in self.pages():
+            self.assertRegex(page, r"<title>\w.* · Django SaaS</title>")
+            self.assertEqual(page.count("<h1>"), 1)
+
+
+class HeaderTests(TestCase):
+    def test_they_keep_others_from_adding_or_framing_anything(self) -> None:
+        headers = self.client.get("/accounts/login/", secure=True).headers
+
+        policy = headers["Content-Security-Policy"]
+        self.assertIn("default-src 'none'", policy)
+        self.assertIn("frame-ancestors 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertEqual(headers["X-Frame-Options"], "DENY")
+        self.assertEqual(headers["Referrer-Policy"], "same-origin")
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+
+    @override_settings(SECURE_HSTS_SECONDS=31_536_000)
+    def test_they_ask_for_https_from_now_on(self) -> None:
+        headers = self.client.get("/accounts/login/", secure=True).headers
+
+        self.assertEqual(headers["Strict-Transport-Security"], "max-age=31536000")
+
+    @override_settings(SECURE_SSL_REDIRECT=True)
+    def test_http_leads_to_https_but_for_health(self) -> None:
+        self.assertRedirects(
+            self.client.get("/accounts/login/"),
+            "https://testserver/accounts/login/",
+            301,
+            fetch_redirect_response=False,
+        )
+        self.assertNotEqual(self.client.get("/health/").status_code, 301)

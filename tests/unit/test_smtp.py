@@ -1,0 +1,45 @@
+import smtplib
+from unittest import mock
+
+from django.core.mail import EmailMessage
+from django.test import SimpleTestCase
+
+from core.email import send_templated_email
+from core.smtp import EmailBackend
+
+CONTEXT = {"user": {"username": "bo"}, "login_url": "https://example.org/"}
+
+
+class EmailBackendTests(SimpleTestCase):
+    def send(self, to: str, connection: mock.Mock) -> int:
+        backend = EmailBackend(host="mail.example.org")
+        with mock.patch.object(smtplib, "SMTP", return_value=connection):
+            return backend.send_messages([EmailMessage("Hello", "Hello", "noreply@example.org", [to])])
+
+    def test_an_ascii_local_part_goes_djangos_way(self) -> None:
+        connection = mock.Mock()
+
+        self.assertEqual(self.send("bo@exämple.org", connection), 1)
+        self.assertEqual(connection.sendmail.call_args.args[1], ["bo@xn--exmple-cua.org"])
+
+    def test_another_is_sent_as_it_is(self) -> None:
+        connection = mock.Mock()
+
+        self.assertEqual(self.send("jörg@exämple.org", connection), 1)
+        message, sender, recipients = connection.send_message.call_args.args
+        self.assertEqual((sender, recipients), ("noreply@example.org", ["jörg@xn--exmple-cua.org"]))
+        self.assertEqual(message["To"], "jörg@xn--exmple-cua.org")
+
+    def test_silence_after_the_mail_was_accepted_is_no_failure(self) -> None:
+        connection = mock.Mock(quit=mock.Mock(side_effect=TimeoutError))
+
+        self.assertEqual(self.send("bo@example.org", connection), 1)
+        connection.close.assert_called_once_with()
+
+
+class SendTemplatedEmailTests(SimpleTestCase):
+    def test_it_takes_one_address_or_several(self) -> None:
+        for to, wanted in (("bo@example.org", ["bo@example.org"]), (["a@b.org", "c@d.org"], ["a@b.org", "c@d.org"])):
+            with mock.patch("core.email.EmailMultiAlternatives.send", autospec=True) as send:
+                send_templated_email("Welcome", "emails/welcome_email", CONTEXT, to)
+            self.assertEqual(send.call_args.args[0].to, wanted)
