@@ -12,7 +12,8 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
 def load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+    values: dict[str, Any] | None = yaml.safe_load(path.read_text()) if path.exists() else None
+    return values or {}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)

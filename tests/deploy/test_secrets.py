@@ -1,0 +1,123 @@
+"""The file of secrets on the control machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+BIN = Path(sys.executable).parent
+ANSIBLE = Path(__file__).parents[2] / "deploy/ansible"
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  roles: [secrets]
+"""
+
+
+def ansible(tool: str, *arguments: object) -> str:
+    environment = os.environ | {
+        "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+        "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+    }
+    command = [str(BIN / tool), *map(str, arguments)]
+    done = subprocess.run(command, check=False, env=environment, cwd=ANSIBLE, capture_output=True, encoding="utf-8")
+    return done.stdout + done.stderr
+
+
+def run(file: Path, *arguments: object) -> str:
+    playbook = file.with_name("playbook.yml")
+    playbook.write_text(PLAYBOOK)
+    variables = ["-e", f"site_secrets_file={file}", "-e", "ansible_connection=local"]
+    return ansible("ansible-playbook", "-i", "vm,", playbook, *variables, *arguments)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    file = tmp_path / "site.secrets.yml"
+    run(file)
+    return file
+
+
+def test_it_makes_each_secret_once(made: Path) -> None:
+    before = made.read_text()
+
+    output = run(made)
+
+    assert "changed=0" in output
+    assert made.read_text() == before
+    values = list(yaml.safe_load(before).values())
+    assert len(set(values)) == 4
+    assert all(len(value) == 50 for value in values)
+
+
+def test_only_its_owner_may_read_it(made: Path) -> None:
+    made.chmod(0o644)
+
+    run(made)
+
+    assert made.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_prints_none(made: Path) -> None:
+    output = run(made, "-vvv", "--diff", "-e", '{"secrets_names": ["secret_new"]}')
+
+    assert [value for value in yaml.safe_load(made.read_text()).values() if value in output] == []
+
+
+def test_what_is_missing_is_added_and_the_rest_is_kept(made: Path) -> None:
+    made.write_text(made.read_text() + "operators_own: 'a: b'\n")
+    before = yaml.safe_load(made.read_text())
+
+    run(made, "-e", '{"secrets_names": ["secret_new"]}')
+
+    after = yaml.safe_load(made.read_text())
+    assert {name: after[name] for name in before} == before
+    assert len(after["secret_new"]) == 50
+
+
+@pytest.fixture
+def password(made: Path) -> Path:
+    file = made.with_name("password")
+    file.write_text("open sesame")
+    ansible("ansible-vault", "encrypt", "--vault-password-file", file, made)
+    return file
+
+
+def test_an_encrypted_file_serves(made: Path, password: Path) -> None:
+    output = run(made, "--vault-password-file", password)
+
+    assert "changed=0" in output
+    assert "failed=0" in output
+
+
+def test_it_adds_nothing_to_an_encrypted_file(made: Path, password: Path) -> None:
+    before = made.read_text()
+
+    output = run(made, "--vault-password-file", password, "-e", '{"secrets_names": ["secret_new"]}')
+
+    assert "is encrypted and lacks secret_new, which this version needs." in " ".join(output.split())
+    assert made.read_text() == before
+    assert before.startswith("$ANSIBLE_VAULT")
+
+
+@pytest.mark.parametrize(
+    ("inventory", "secrets"),
+    [
+        ("app.example.org/", "app.example.org.secrets.yml"),
+        ("app.example.com", "app.example.com.secrets.yml"),
+        ("app.example.org/hosts.yml", "app.example.org.secrets.yml"),
+        ("prod.ini", "prod.secrets.yml"),
+        ("staging.yml", "staging.secrets.yml"),
+    ],
+)
+def test_every_inventory_has_its_own(tmp_path: Path, inventory: str, secrets: str) -> None:
+    hosts = tmp_path / (inventory if inventory.endswith((".yml", ".ini")) else f"{inventory}/hosts.yml")
+    hosts.parent.mkdir(exist_ok=True)
+    hosts.write_text("vm\n" if hosts.suffix == ".ini" else "all: { hosts: { vm: } }")
+
+    output = ansible("ansible", "-i", f"{tmp_path}/{inventory}", "vm", "-m", "debug", "-a", "var=site_secrets_file")
+
+    assert f"site_secrets_file: {tmp_path}/{secrets}\n" in output
