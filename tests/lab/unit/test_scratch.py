@@ -44,7 +44,12 @@ def test_sweeping_spares_the_living(tmp_path: Path) -> None:
 def test_sweeping_ends_what_still_writes_there() -> None:
     folder = scratch.FOLDERS / "1-1"
     folder.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, "-c", "input()", f"TMPDIR={folder}"], stdin=subprocess.PIPE) as writer:
+    code = "print(flush=True); input()"
+    command = [sys.executable, "-c", code, f"TMPDIR={folder}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        # Its arguments can be read only some time after it was started.
+        assert writer.stdout is not None
+        writer.stdout.readline()
         scratch.sweep()
 
         assert writer.wait(timeout=5) < 0
