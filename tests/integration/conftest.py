@@ -57,6 +57,7 @@ def environment(
     limits = product(("LOGIN", "REGISTER", "RESET"), ("ADDRESS", "ACCOUNT"))
     variables |= {f"RATE_LIMIT_{page}_PER_{what}": "0" for page, what in limits}
     variables |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    manage(variables, "collectstatic", "--noinput", "--verbosity=0")
     manage(variables, "migrate", "--verbosity=0")
     return variables
 
