@@ -7,7 +7,11 @@ from celery import Celery, Task
 from celery.signals import beat_init, celeryd_init, setup_logging
 from django.conf import settings
 
+from core import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+broker.install()
 
 app = Celery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")

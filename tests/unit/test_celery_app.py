@@ -2,13 +2,17 @@ import contextlib
 import io
 import logging
 from types import SimpleNamespace
+from unittest import mock
 
+import redis
 from celery.schedules import crontab
 from django.conf import settings
 from django.test import SimpleTestCase
+from kombu import Connection
 
 from config import celery_app
 from config.celery import debug_task, prepare_beat, prepare_worker, use_django_logging
+from core.broker import Channel, Transport
 
 
 class CeleryAppTests(SimpleTestCase):
@@ -67,3 +71,16 @@ class ProcessTests(SimpleTestCase):
         use_django_logging(loglevel=logging.INFO)
 
         self.assertEqual(logger.level, logging.INFO)
+
+
+class BrokerTests(SimpleTestCase):
+    def test_closing_a_lost_connection_again_does_no_harm(self) -> None:
+        channel = Channel.__new__(Channel)
+        channel.closed = False
+        with mock.patch("kombu.transport.redis.Channel.close", side_effect=redis.ConnectionError):
+            self.assertRaises(redis.ConnectionError, channel.close)
+
+        self.assertTrue(channel.closed)
+
+    def test_it_is_what_celery_uses_for_redis(self) -> None:
+        self.assertIs(Connection("redis://localhost/0").get_transport_cls(), Transport)
