@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.integration.conftest import Environment, Start, environment, mailbox, manage, postgres, redis_server, start
+from tests.integration.conftest import Environment, Start, environment, mailbox, postgres, redis_server, start
 from tests.integration.servers import ROOT, free_port, listening, program, wait_until
 
 __all__ = ["environment", "mailbox", "postgres", "redis_server", "start"]
@@ -115,12 +115,16 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(start: Start, environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The site over TLS with its worker, as in production."""
-    manage(environment, "collectstatic", "--noinput", "--verbosity=0")
     folder, port = tmp_path_factory.mktemp("site"), free_port()
     certificate, key = str(folder / "certificate"), str(folder / "key")
     new = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     subprocess.run([*new, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    site = {"SITE_URL": f"https://localhost:{port}", "ALLOWED_HOSTS": "localhost", "PYTHONPATH": str(ROOT)}
+    site = {
+        "SITE_URL": f"https://localhost:{port}",
+        "ALLOWED_HOSTS": "localhost",
+        "PYTHONPATH": str(ROOT),
+        "RATE_LIMIT_RESET_PER_ACCOUNT": "1",
+    }
     bind = ("-b", f"127.0.0.1:{port}", "--certfile", certificate, "--keyfile", key, "--no-control-socket")
     start("gunicorn", "tests.e2e.site", *bind, "-w", "2", **site)
     worker = start("celery", "-A", "config", "worker", "-Q", "email", "-c", "1", "-l", "info", **site)

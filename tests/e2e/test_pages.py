@@ -45,6 +45,12 @@ def password_changed(page: Page) -> None:
     page.submit(old_password=PASSWORD, new_password1="battery staple 9", new_password2="battery staple 9")
 
 
+def too_many_attempts(page: Page) -> None:
+    for _ in range(2):
+        page.open("/accounts/password_reset/")
+        page.submit(email="often@example.org")
+
+
 STATES: dict[str, State] = {
     "login": opened("/accounts/login/"),
     "login-after-registration": registered,
@@ -58,6 +64,7 @@ STATES: dict[str, State] = {
     "password-reset-sent": opened("/accounts/password_reset/done/"),
     "password-reset-old-link": opened("/accounts/reset/MQ/old-link/"),
     "password-reset-complete": opened("/accounts/reset/done/"),
+    "too-many-attempts": too_many_attempts,
     "not-found": opened("/nowhere/"),
 }
 

@@ -1,3 +1,5 @@
+from unittest import mock
+
 from django.contrib.auth.hashers import make_password
 from django.test import TestCase
 from django.urls import reverse
@@ -44,6 +46,16 @@ class LoginTests(TestCase):
             known.context["form"].non_field_errors(),
             unknown.context["form"].non_field_errors(),
         )
+
+    def test_it_hashes_once_whether_or_not_the_account_exists(self) -> None:
+        hasher = "django.contrib.auth.hashers.Argon2PasswordHasher"
+        for name in ("bo", "bu"):
+            with (
+                mock.patch(f"{hasher}.encode", return_value="argon2$") as encode,
+                mock.patch(f"{hasher}.verify", return_value=False) as verify,
+            ):
+                self.login(name, "wrong")
+            self.assertEqual(encode.call_count + verify.call_count, 1, name)
 
     def test_it_logs_a_failure_without_what_was_typed(self) -> None:
         with self.assertLogs("accounts", "WARNING") as logs:
