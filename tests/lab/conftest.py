@@ -1,5 +1,6 @@
 """A fresh lab for the tests in this folder, gone when they end, however they end."""
 
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -31,7 +32,7 @@ def lab() -> Iterator[Lab]:
     stamp = owner.stamp()
     mine = Lab(f"test-{stamp}", "test", stamp)
     try:
-        boot.boot(mine)
+        boot.boot(mine, os.environ.get("DEBIAN", "12"))
         running.append(mine)
         yield mine
     finally:
