@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import models
 from django.utils.deconstruct import deconstructible
@@ -14,6 +15,12 @@ class AddressValidator(EmailValidator):
     """Django's, with letters of every script before the “@” (RFC 6531) and without quoted local parts."""
 
     user_regex = re.compile(rf"^{ATOM}(\.{ATOM})*\Z", re.IGNORECASE)
+
+    def __call__(self, value: str | None) -> None:
+        # Line separators, direction marks and the like: no mail server takes them.
+        if value is not None and not value.isprintable():
+            raise ValidationError(self.message, code=self.code)
+        super().__call__(value)
 
 
 class AddressFormField(forms.EmailField):

@@ -1,6 +1,8 @@
 """The values of LOG_STRATEGY: where records go, and at which level."""
 
+import logging
 import os
+import re
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -12,6 +14,19 @@ FORMAT = {
     "format": "[%(levelname)s] %(asctime)s %(name)s - %(message)s",
     "datefmt": "%Y-%m-%d %H:%M:%S",
 }
+
+RESET_LINK = re.compile(r"(/accounts/reset/[^/\s]+/)[^/\s]+")
+
+
+class HideResetLinks(logging.Filter):
+    """Whoever reads a link that resets a password can use it: Django logs the address of what failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(RESET_LINK.sub(r"\1***", arg) if isinstance(arg, str) else arg for arg in record.args)
+        # The journal's handler would write it out, address and all.
+        record.__dict__.pop("request", None)
+        return True
 
 
 def console() -> dict[str, Any]:
@@ -68,7 +83,8 @@ def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> d
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": FORMAT},
-        "handlers": used,
+        "filters": {"links": {"()": HideResetLinks}},
+        "handlers": {name: {**handler, "filters": ["links"]} for name, handler in used.items()},
         "root": {"handlers": list(used), "level": "WARNING"},
         "loggers": {
             "django": {"level": django, "handlers": [], "propagate": True},

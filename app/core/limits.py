@@ -1,6 +1,7 @@
 """Rate limits. The counters live in the database, which these pages cannot do without anyway."""
 
 import time
+import unicodedata
 from ipaddress import IPv6Address, ip_address
 
 from django.conf import settings
@@ -25,8 +26,14 @@ def seconds_to_wait(action: str, request: HttpRequest, account: str) -> int:
     limits = settings.RATE_LIMITS[action]
     return max(
         count(f"{action} address {client_network(request)}", limits["address"]),
-        count(f"{action} account {account.strip().casefold()}", limits["account"]),
+        count(f"{action} account {plain(account)}", limits["account"]),
     )
+
+
+def plain(account: str) -> str:
+    """One spelling for all that a look-up may take for the same account: wide, accented, Turkish letters."""
+    letters = unicodedata.normalize("NFKD", account.strip().casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
 
 
 def count(subject: str, limit: int) -> int:

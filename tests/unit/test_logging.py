@@ -1,10 +1,12 @@
+import logging
 import os
 from typing import Any
 from unittest.mock import patch
 
+from django.conf import settings
 from django.test import SimpleTestCase
 
-from config.logging import console
+from config.logging import HideResetLinks, console
 
 
 def stream(name: str) -> Any:
@@ -25,3 +27,30 @@ class ConsoleTests(SimpleTestCase):
             handler = console()
 
         self.assertEqual(handler["stream"], "ext://sys.stdout")
+
+
+class HideResetLinksTests(SimpleTestCase):
+    def record(self, path: str) -> logging.LogRecord:
+        record = logging.LogRecord("django.request", logging.ERROR, __file__, 1, "%s: %s", ("Error", path), None)
+        record.request = f"<WSGIRequest: GET '{path}'>"
+        return record
+
+    def test_the_link_is_masked_and_the_request_dropped(self) -> None:
+        record = self.record("/accounts/reset/Mg/dig664-0123/")
+
+        HideResetLinks().filter(record)
+
+        self.assertEqual(record.getMessage(), "Error: /accounts/reset/Mg/***/")
+        self.assertNotIn("0123", str(record.__dict__))
+
+    def test_other_addresses_stay(self) -> None:
+        record = self.record("/accounts/login/")
+
+        HideResetLinks().filter(record)
+
+        self.assertEqual(record.getMessage(), "Error: /accounts/login/")
+
+    def test_every_handler_has_it(self) -> None:
+        handlers = settings.LOGGING["handlers"].values()
+
+        self.assertTrue(all(handler["filters"] == ["links"] for handler in handlers))

@@ -80,3 +80,10 @@ class RegisterTests(TestCase):
         response = self.client.post(self.url, {**FORM, "username": "al@example.org"})
 
         self.assertIn("username", response.context["form"].errors)
+
+    def test_it_refuses_addresses_with_characters_that_cannot_be_seen(self) -> None:
+        for character in ("\u2028", "\x85", "\u202e", "\u200b"):
+            with self.subTest(repr(character)):
+                response = self.client.post(self.url, {**FORM, "email": f"a{character}b@example.org"})
+
+                self.assertIn("email", response.context["form"].errors)
