@@ -110,5 +110,4 @@ def test_a_worker_sits_out_a_silence_in_which_its_task_ends(
     mailbox.answer = lambda address: None
 
     mailbox.wait_for(f"{name}@example.org", "Welcome to Django SaaS")
-    wait_until(lambda: redis_server.client().hlen("unacked") == 0, "it is acknowledged")
     assert worker.output().count("Couldn't ack") == before
