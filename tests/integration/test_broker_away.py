@@ -3,22 +3,30 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.integration.browser import Browser
 from tests.integration.conftest import Environment
 from tests.integration.mailbox import Mailbox
-from tests.integration.servers import APP, ROOT, Process, Redis, wait_until
+from tests.integration.servers import APP, ROOT, Process, Redis, black_hole, wait_until
 from tests.integration.test_health import stopped
 
-# Milliseconds, with room for a busy machine: it takes 3 and 505, and without our settings 2,000 and more.
-REFUSED, SILENT = 500, 1500
+# Milliseconds: it takes 3 and 505, and without our settings 2,000 and more. The quickest of several tries is judged,
+# since settings that are wrong slow down each, and a busy machine only some.
+REFUSED, SILENT = 50, 700
 Publisher = subprocess.Popen[str]
 
 
 @pytest.fixture
 def publisher(environment: Environment) -> Iterator[Publisher]:
+    with publishing(environment) as process:
+        yield process
+
+
+@contextmanager
+def publishing(environment: Environment) -> Iterator[Publisher]:
     """A process like a web worker's, which publishes when told to."""
     variables = {**environment, "DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(APP)}
     command = [sys.executable, str(ROOT / "tests/integration/publish.py")]
@@ -46,7 +54,7 @@ def test_publishing_gives_up_at_once_when_redis_refuses(publisher: Publisher, re
         redis_server.start()
 
     assert {result for _, result in times} == {"OperationalError"}
-    assert max(milliseconds for milliseconds, _ in times) <= REFUSED
+    assert min(milliseconds for milliseconds, _ in times) <= REFUSED
     assert publish(publisher)[1] == "ok"
 
 
@@ -58,7 +66,16 @@ def test_publishing_gives_up_soon_when_redis_is_silent(publisher: Publisher, red
         pooled = [publish(publisher) for _ in range(2)]
 
     assert {result for _, result in fresh + pooled} == {"OperationalError"}
-    assert max(milliseconds for milliseconds, _ in fresh + pooled) <= SILENT
+    assert min(fresh)[0] <= SILENT
+    assert min(pooled)[0] <= SILENT
+
+
+def test_publishing_gives_up_soon_when_redis_is_black_holed(environment: Environment) -> None:
+    with black_hole() as port, publishing({**environment, "CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0"}) as it:
+        times = [publish(it) for _ in range(3)]
+
+    assert {result for _, result in times} == {"OperationalError"}
+    assert min(times)[0] <= SILENT
 
 
 def test_publishing_survives_a_restart_under_a_pooled_connection(publisher: Publisher, redis_server: Redis) -> None:
@@ -66,9 +83,7 @@ def test_publishing_survives_a_restart_under_a_pooled_connection(publisher: Publ
     redis_server.stop()
     redis_server.start()
 
-    milliseconds, result = publish(publisher)
-    assert result == "ok"
-    assert milliseconds <= REFUSED
+    assert publish(publisher)[1] == "ok"
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
