@@ -1,6 +1,7 @@
 # `make` alone lists the targets. Everything the project needs goes into .venv, from the hashed lock.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN ?= 12
@@ -42,7 +43,9 @@ check: setup ## Format, lint, types and unit tests
 	@$(BIN)/yamllint --strict deploy
 	@cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production
 	@echo "==> Unit tests"
-	@$(BIN)/pytest --quiet tests/unit tests/lab/unit tests/docs tests/deploy/test_roles.py
+	@$(BIN)/coverage run -m pytest --quiet tests/unit
+	@$(BIN)/coverage report --format=total | sed 's|$$| % of app/ covered, branches counted|'
+	@$(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
