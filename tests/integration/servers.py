@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 import pytest
@@ -130,10 +131,13 @@ class Redis(Process):
 
 class Postgres(Process):
     def __init__(self, folder: Path) -> None:
+        self.port, self.password, data = free_port(), token_hex(), folder / "data"
+        # Without one, anybody on this machine could run commands through this server.
+        (folder / "password").write_text(self.password)
         give_to("postgres", folder)
-        self.port, data = free_port(), folder / "data"
         user = unprivileged("postgres")
-        initdb = [program("initdb", "postgresql"), "-A", "trust", "-U", "saas", "-D", str(data)]
+        scram = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}"]
+        initdb = [program("initdb", "postgresql"), *scram, "-U", "saas", "-D", str(data)]
         subprocess.run([*user, *initdb], check=True, capture_output=True, cwd=folder)
         options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
@@ -146,7 +150,7 @@ class Postgres(Process):
 
     @property
     def url(self) -> str:
-        return f"postgres://saas@127.0.0.1:{self.port}/postgres"
+        return f"postgres://saas:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def answers(self) -> bool:
         try:
