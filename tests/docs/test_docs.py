@@ -53,3 +53,11 @@ def test_the_example_inventory_sets_the_variables_that_are_asked_for() -> None:
     example = yaml.safe_load((ROOT / "deploy/ansible/inventories/example/group_vars/all.yml").read_text())
 
     assert list(example) == defaults["preflight_site_variables"]
+
+
+def test_the_examples_are_the_tested_code() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/examples.md").read_text(), re.DOTALL)
+    code = (ROOT / "app/core/examples.py").read_text()
+
+    assert len(blocks) == 5
+    assert [block for block in blocks if block not in code] == []
