@@ -55,18 +55,20 @@ class RegisterView(RateLimitMixin, SuccessMessageMixin, CreateView):  # type: ig
 
     def form_valid(self, form: "ModelForm[Any]") -> HttpResponse:
         try:
+            # Together: no account without its mail, whatever ends in between.
             with transaction.atomic():
                 response = super().form_valid(form)
+                self.send_welcome(form.instance)
         except IntegrityError:
             # Somebody else was quicker, after the form had looked.
             form.add_error(None, "This username or e-mail address was taken a moment ago. Please choose another.")
             return self.form_invalid(form)
-        self.send_welcome(form.instance)
         return response
 
     def send_welcome(self, user: User) -> None:
         try:
-            send_welcome_email.delay(user_id=user.pk, login_url=absolute("login"))
+            with transaction.atomic():
+                send_welcome_email.delay(user_id=user.pk, login_url=absolute("login"))
         except Exception:
             log.exception("The welcome mail of user %s could not be queued", user.pk)
 

@@ -16,6 +16,7 @@ broker.install()
 app = Celery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add("core.durable.keeper:KeeperStep")
 
 
 @setup_logging.connect

@@ -100,6 +100,9 @@ def database(name: str, default: str | None) -> dict[str, Any]:
     if config["ENGINE"].endswith("postgresql"):
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         config["OPTIONS"] = {"connect_timeout": 3, **config.get("OPTIONS", {})}
+    else:
+        # Two that read and then both write would fail; so the second waits.
+        config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, **config.get("OPTIONS", {})}
     return config
 
 

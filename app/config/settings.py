@@ -202,8 +202,14 @@ CELERY_TASK_ROUTES = {
     "core.tasks.send_welcome_email": {"queue": "email"},
     "core.tasks.send_password_reset_email": {"queue": "email"},
     "core.tasks.request_password_reset": {"queue": "email"},
+    "core.tasks.record_dead_letter": {"queue": "dead_letter"},
 }
+# Celery's own drops what it cannot read or does not know.
+CELERY_WORKER_CONSUMER = "core.durable.failures:BuryingConsumer"
+# Longer than the broker can deliver a message again.
+DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400, minimum=7200)
 CELERY_BEAT_SCHEDULE = {
     "cleanup-tokens-daily": {"task": "core.tasks.cleanup_expired_tokens", "schedule": crontab(hour=2, minute=0)},
     "forget-rate-limits-daily": {"task": "core.tasks.forget_rate_limits", "schedule": crontab(hour=2, minute=10)},
+    "purge-done-records-hourly": {"task": "core.tasks.purge_done_records", "schedule": crontab(minute=20)},
 }

@@ -6,3 +6,4 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         from core import checks  # noqa: F401, PLC0415
+        from core.durable import failures  # noqa: F401, PLC0415

@@ -1,7 +1,9 @@
 from collections.abc import Mapping, Sequence
 from email.utils import make_msgid, parseaddr
 from typing import Any
+from uuid import UUID, uuid5
 
+from celery import current_task
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
@@ -12,14 +14,24 @@ def send_templated_email(subject: str, template_base: str, context: Mapping[str,
 
     Raises what the mail server or the templates raise.
     """
+    recipients = [to] if isinstance(to, str) else list(to)
     message = EmailMultiAlternatives(
         subject=subject,
         body=render_to_string(f"{template_base}.txt", dict(context)),
-        to=[to] if isinstance(to, str) else list(to),
-        headers={"Message-ID": make_msgid(domain=sender_domain()), "Auto-Submitted": "auto-generated"},
+        to=recipients,
+        headers={"Message-ID": message_id(subject, recipients), "Auto-Submitted": "auto-generated"},
     )
     message.attach_alternative(render_to_string(f"{template_base}.html", dict(context)), "text/html")
     message.send()
+
+
+def message_id(subject: str, recipients: Sequence[str]) -> str:
+    """The same whenever a task is repeated, so that mailboxes can tell the repeated mail."""
+    try:
+        task_id = UUID(current_task.request.id)
+    except (AttributeError, TypeError, ValueError):
+        return make_msgid(domain=sender_domain())
+    return f"<{uuid5(task_id, '|'.join([subject, *recipients]))}@{sender_domain()}>"
 
 
 def sender_domain() -> str:

@@ -13,3 +13,67 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} until {self.ends_at}"
+
+
+class TaskRecord(models.Model):
+    """A call of a durable task, from the caller's transaction until the task has finished.
+
+    `payload` is the call in JSON as Kombu writes it; of a done record nothing of it is left.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting to be published"
+        PUBLISHED = "published", "published"
+        RUNNING = "running", "running"
+        FAILED = "failed", "failed, its dead letter on the way"
+        DONE = "done", "done"
+        DEAD = "dead", "dead letter"
+
+    id = models.UUIDField(primary_key=True, help_text="The Celery task's id")
+    task = models.CharField(max_length=255)
+    queue = models.CharField(max_length=255)
+    payload = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.PUBLISHED)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField(help_text="When a sweeper takes the record up, unless a worker puts it off")
+    started_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="Also tells one run's claim from another's")
+    retries = models.PositiveIntegerField(default=0)
+    losses = models.PositiveIntegerField(default=0, help_text="Runs that ended with their worker")
+    publishes = models.PositiveIntegerField(default=0, help_text="Times published again without having run")
+    worker = models.CharField(max_length=255, blank=True)
+    failure = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(closed_at=None), name="task_record_due"),
+            models.Index(fields=["closed_at"], condition=models.Q(state="done"), name="task_record_done"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.pk}] {self.state}"
+
+
+class DeadLetter(models.Model):
+    """What finally failed, secrets masked, until somebody requeues or discards it."""
+
+    task_id = models.CharField(max_length=255, primary_key=True)
+    task = models.CharField(max_length=255, db_index=True)
+    queue = models.CharField(max_length=255, blank=True)
+    args = models.JSONField(default=list)
+    kwargs = models.JSONField(default=dict)
+    masked = models.BooleanField(default=False, help_text="Arguments were masked, so that it cannot be requeued")
+    reason = models.CharField(max_length=50)
+    exception = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=255, blank=True)
+    recorded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["-failed_at"]
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.task_id}]"

@@ -1,0 +1,70 @@
+from collections.abc import Callable, Sequence
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from core.durable.operations import NotRequeueableError, discard, requeue
+from core.models import DeadLetter, TaskRecord
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shows rows. What may be done to them is in the actions alone."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    list_display = ("task_id", "task", "reason", "exception_line", "attempts", "failed_at", "worker")
+    list_filter = ("task", "reason", "queue", "failed_at")
+    search_fields = ("task_id", "exception")
+    date_hierarchy = "failed_at"
+    actions: Sequence[str] = ("requeue_selected", "discard_selected")
+
+    @admin.display(description="exception")
+    def exception_line(self, letter: DeadLetter) -> str:
+        return letter.exception.partition("\n")[0][:120]
+
+    def has_requeue_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_deadletter")
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.delete_deadletter")
+
+    @admin.action(description="Requeue selected dead letters", permissions=["requeue"])
+    def requeue_selected(self, request: HttpRequest, letters: "QuerySet[DeadLetter]") -> None:
+        self.act(request, letters, requeue, "requeued")
+
+    @admin.action(description="Discard selected dead letters", permissions=["discard"])
+    def discard_selected(self, request: HttpRequest, letters: "QuerySet[DeadLetter]") -> None:
+        self.act(request, letters, discard, "discarded")
+
+    def act(
+        self, request: HttpRequest, letters: "QuerySet[DeadLetter]", action: Callable[[DeadLetter], None], done: str
+    ) -> None:
+        count = 0
+        for letter in letters:
+            try:
+                action(letter)
+            except NotRequeueableError as error:
+                self.message_user(request, str(error), messages.WARNING)
+            else:
+                count += 1
+        self.message_user(request, f"{count} dead letters {done}.")
+
+
+@admin.register(TaskRecord)
+class TaskRecordAdmin(ReadOnlyAdmin):
+    list_display = ("id", "task", "state", "created_at", "due_at", "attempts", "retries", "losses", "worker")
+    list_filter = ("state", "task", "queue")
+    # Not the payload: arguments are for the task alone.
+    exclude = ("payload", "failure")
+    show_full_result_count = False

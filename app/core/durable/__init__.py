@@ -1,0 +1,1 @@
+"""Durable delivery: docs/durable-delivery.md explains it, with the states that a record goes through."""

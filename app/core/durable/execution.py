@@ -1,0 +1,180 @@
+"""In a worker: claim the record, run the body, close the record. Each step happens once, whoever tries it too."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from celery import Task, signature
+from celery.exceptions import Ignore, Reject, Retry
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils.timezone import now
+
+from core.durable import letters, outbox
+from core.durable.identity import IDENTITY
+from core.models import TaskRecord
+from core.retries import is_transient
+
+log = logging.getLogger(__name__)
+# A worker renews its leases every few seconds. When it has not done so for this long, it is taken for dead.
+LEASE = timedelta(seconds=30)
+# How long a step waits for a database that is being restarted.
+PATIENCE = 20
+DATABASE_AWAY = (OperationalError, InterfaceError)
+State = TaskRecord.State
+T = TypeVar("T")
+
+
+class LeftToSweeperError(Ignore):
+    """What became of the run could not be recorded. Its lease ends, and it is tried again."""
+
+
+def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
+    record = patiently(lambda: claim(task))
+    if record is None:
+        raise Ignore
+    task.request.retries = record.retries
+    try:
+        result = task.run(*args, **kwargs)
+    except (Retry, Ignore, Reject) as verdict:
+        patiently(partial(obey, verdict, record))
+        raise
+    except Exception as error:
+        letter = letters.compose(record, error, reason(task, error))
+        fail(task, record, letter)
+        raise
+    patiently(lambda: finish(task, record, result))
+    return result
+
+
+def patiently(step: Callable[[], T]) -> T:
+    """Repeat a step that the database's absence cuts off: a mail that was sent should be known to be."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return step()
+        except DATABASE_AWAY:
+            if connection.in_atomic_block or time.monotonic() > end:
+                raise
+            connection.close()
+            time.sleep(0.5)
+
+
+def claim(task: Task[Any, Any]) -> TaskRecord | None:
+    """Take the record for this run, or tell that it is not to be run: done, or running, or not due."""
+    request = task.request
+    key = uuid.UUID(request.id)
+    if not (request.headers or {}).get(outbox.HEADER):
+        adopt(task, key)
+    claimable = Q(state=State.PUBLISHED) | Q(state=State.WAITING, due_at__lte=Now())
+    claimed = TaskRecord.objects.filter(claimable, pk=key).update(
+        state=State.RUNNING,
+        worker=worker_of(request),
+        started_at=Now(),
+        due_at=Now() + LEASE,
+        attempts=F("attempts") + 1,
+        publishes=0,
+    )
+    record = TaskRecord.objects.get(pk=key) if claimed else None
+    if record is None:
+        log.info("%s[%s] is not run: done, or running elsewhere, or not due", task.name, request.id)
+    elif expired(record):
+        close(record, State.DONE)
+        return None
+    return record
+
+
+def worker_of(request: Any) -> str:
+    return f"{request.hostname} {IDENTITY}"
+
+
+def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
+    """Record a message that was not published by `outbox`: by name, by an older release, by hand."""
+    request, moment = task.request, now()
+    route = (request.delivery_info or {}).get("routing_key") or task.app.conf.task_default_queue
+    fields = {
+        "task": task.name,
+        "queue": route,
+        "payload": outbox.dump(request.args, request.kwargs, {"ignore_result": task.ignore_result}),
+        "created_at": moment,
+        "due_at": moment + LEASE,
+    }
+    TaskRecord.objects.bulk_create([TaskRecord(id=key, **fields)], ignore_conflicts=True)
+
+
+def expired(record: TaskRecord) -> bool:
+    expires = outbox.aware(outbox.load(record)[2].get("expires"))
+    return expires is not None and expires < now()
+
+
+def mine(record: TaskRecord) -> QuerySet[TaskRecord]:
+    """The record as long as this run has it: a later claim has another number of attempts."""
+    return TaskRecord.objects.filter(pk=record.pk, state=State.RUNNING, attempts=record.attempts)
+
+
+def close(record: TaskRecord, state: TaskRecord.State) -> bool:
+    closed = mine(record).update(state=state, closed_at=Now(), payload="", failure=None)
+    if not closed:
+        log.warning("%s has ended after its lease", record)
+    return bool(closed)
+
+
+def finish(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
+    """Close the record together with the calls that follow it in a chain or as callbacks."""
+    with transaction.atomic():
+        if close(record, State.DONE):
+            follow(task, result)
+    task.request.callbacks = task.request.chain = None
+
+
+def follow(task: Task[Any, Any], result: Any) -> None:
+    request: Any = task.request
+    family: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    for callback in request.callbacks or []:
+        signature(callback, app=task.app).apply_async((result,), **family)
+    chain: list[Any] = list(request.chain or [])
+    if chain:
+        *rest, following = chain
+        signature(following, app=task.app).apply_async((result,), chain=rest, **family)
+
+
+def obey(verdict: Exception, record: TaskRecord) -> None:
+    if isinstance(verdict, LeftToSweeperError):
+        log.warning("%s waits for the end of its lease: the database is away", record)
+    elif isinstance(verdict, Ignore):
+        close(record, State.DONE)
+    elif isinstance(verdict, Reject):
+        wait(record, now(), retries=record.retries)
+
+
+def postpone(task: Task[Any, Any], due: datetime, args: Any, kwargs: Any) -> None:
+    record = TaskRecord.objects.get(pk=uuid.UUID(task.request.id))
+    changes: dict[str, Any] = {"retries": task.request.retries + 1}
+    if args is not None or kwargs is not None:
+        old_args, old_kwargs, options = outbox.load(record)
+        changes["payload"] = outbox.dump(
+            old_args if args is None else args, old_kwargs if kwargs is None else kwargs, options
+        )
+    wait(record, due, **changes)
+
+
+def wait(record: TaskRecord, due: datetime, **changes: Any) -> None:
+    mine(record).update(state=State.WAITING, due_at=due, worker="", **changes)
+
+
+def reason(task: Task[Any, Any], error: Exception) -> str:
+    spent = getattr(task.request, "retries_spent", False) or is_transient(error)
+    return letters.RETRIES_SPENT if spent else letters.PERMANENT
+
+
+def fail(task: Task[Any, Any], record: TaskRecord, letter: letters.Letter) -> None:
+    """Keep the letter in the record, so that no loss of the broker loses it, and send it."""
+    try:
+        patiently(lambda: mine(record).update(state=State.FAILED, failure=letter, due_at=letters.sent_again_at()))
+    finally:
+        letters.send_or_leave(task.app, letter)

@@ -1,0 +1,82 @@
+"""Failures outside durable tasks: plain tasks that failed for good, and messages that no task takes."""
+
+import hashlib
+import logging
+from typing import Any
+
+from celery.exceptions import WorkerLostError
+from celery.signals import task_failure
+from celery.worker.consumer import Consumer
+from django.conf import settings
+
+from core.durable import letters
+from core.durable.masking import mask, mask_text
+from core.durable.task import DurableTask, is_uuid
+
+log = logging.getLogger(__name__)
+
+
+@task_failure.connect
+def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+    request = sender.request
+    if request.is_eager or sender.name == letters.TASK or (isinstance(sender, DurableTask) and is_uuid(task_id)):
+        return
+    spent = request.retries and request.retries >= settings.CELERY_TASK_MAX_RETRIES
+    reason = letters.RETRIES_SPENT if spent else letters.PERMANENT
+    if isinstance(exception, WorkerLostError):
+        reason = letters.WORKER_LOST
+    queue = (request.delivery_info or {}).get("routing_key") or ""
+    letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, reason)
+    letters.send_or_leave(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+
+
+class BuryingConsumer(Consumer):
+    """Celery acknowledges and drops what it cannot read or does not know. This one buries it first.
+
+    When the broker fails meanwhile, the error restarts the consumer, and the message comes again.
+    """
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self.bury(message, letters.UNKNOWN_TASK, exc)
+        super().on_unknown_task(body, message, exc)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self.bury(message, letters.UNDECODABLE, None)
+        super().on_unknown_message(body, message)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self.bury(message, letters.UNDECODABLE, exc)
+        super().on_decode_error(message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self.bury(message, letters.UNDECODABLE, exc)
+        super().on_invalid_task(body, message, exc)
+
+    def bury(self, message: Any, reason: str, error: BaseException | None) -> None:
+        headers = message.headers or {}
+        args, kwargs = arguments(message) if reason == letters.UNKNOWN_TASK else ([], {})
+        queue = message.delivery_info.get("routing_key") or ""
+        name = str(headers.get("task") or "unknown")
+        letter = letters.letter(letter_id(message), name, queue, args, kwargs, error, reason)
+        if reason != letters.UNKNOWN_TASK:
+            letter |= {"kwargs": {"body": shown(message.body)}, "masked": True}
+        letters.send(self.app, {**letter, "worker": self.hostname, "attempts": 0})
+
+
+def arguments(message: Any) -> tuple[list[Any], dict[str, Any]]:
+    try:
+        args, kwargs, _ = message.decode()
+    except Exception:
+        return [], {"body": shown(message.body)}
+    return args, kwargs
+
+
+def letter_id(message: Any) -> str:
+    """The task's id, or what stays the same when the same message comes again."""
+    given = (message.headers or {}).get("id")
+    return str(given)[:255] if given else hashlib.sha256(repr(message.body).encode()).hexdigest()
+
+
+def shown(body: Any) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    return mask_text(str(mask(text)))[: letters.LONGEST_TEXT]

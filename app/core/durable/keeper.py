@@ -1,0 +1,163 @@
+"""A thread in each worker's first process: renews the leases of its tasks, and sweeps."""
+
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, bootsteps
+from celery.signals import task_failure, task_revoked
+from celery.worker import state
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.timezone import now
+
+from core.durable.execution import LEASE
+from core.durable.identity import IDENTITY
+from core.durable.sweeper import BATCH, sweep
+from core.durable.task import DurableTask, is_uuid
+from core.models import TaskRecord
+
+log = logging.getLogger(__name__)
+EVERY = 8.0
+Held = dict[float, list[UUID]]
+State = TaskRecord.State
+
+
+class Keeper(Thread):
+    def __init__(self, app: Celery) -> None:
+        super().__init__(name="durable-keeper", daemon=True)
+        self.app = app
+        self.wake, self.closing = Event(), Event()
+        self.lost: set[UUID] = set()
+        self.revoked: set[UUID] = set()
+        # After a start or an outage of the database, leases are renewed by all before anybody sweeps.
+        self.settled = False
+
+    def run(self) -> None:
+        while not (self.closing.is_set() and not held()):
+            seconds = self.tick()
+            # Not in step with other workers.
+            self.wake.wait(seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            self.wake.clear()
+        connection.close()
+
+    def tick(self) -> float:
+        """Do what is to be done now; return the seconds until there may be more."""
+        try:
+            close_old_connections()
+            self.look_after_own()
+            if self.sweep_if_settled():
+                return 0
+            return min(EVERY, seconds_to_next())
+        except (DatabaseError, InterfaceError) as error:
+            self.settled = False
+            log.warning("The database is away: %s", type(error).__name__)
+            connection.close()
+        except Exception as error:
+            log.warning("Nothing can be published: %s: %s", type(error).__name__, error)
+        return EVERY
+
+    def sweep_if_settled(self) -> bool:
+        if self.closing.is_set():
+            return False
+        if not self.settled:
+            self.settled = True
+            return False
+        return sweep(self.app) == BATCH
+
+    def look_after_own(self) -> None:
+        renew(held())
+        for task_id in list(self.lost):
+            release(task_id)
+            self.lost.discard(task_id)
+        for task_id in list(self.revoked):
+            TaskRecord.objects.filter(pk=task_id, closed_at=None).exclude(state=State.RUNNING).update(
+                state=State.DONE, closed_at=Now(), payload=""
+            )
+            self.revoked.discard(task_id)
+
+
+def held() -> Held:
+    """The durable tasks that this worker has fetched and not finished, by their time limits."""
+    for _ in range(10):
+        try:
+            requests = list(state.reserved_requests)
+        except RuntimeError:
+            # The main thread changed the set meanwhile.
+            time.sleep(0.001)
+        else:
+            return by_limit(request for request in requests if is_durable(request.task) and is_uuid(request.id))
+    return {}
+
+
+def by_limit(requests: Iterable[Any]) -> Held:
+    found: Held = defaultdict(list)
+    for request in requests:
+        limit = request.time_limits[0] or request.task.time_limit or settings.CELERY_TASK_TIME_LIMIT
+        found[limit].append(UUID(request.id))
+    return found
+
+
+def is_durable(task: Any) -> bool:
+    return isinstance(task, DurableTask)
+
+
+def renew(tasks: Held) -> None:
+    """Not beyond the time limit: pools of threads cannot enforce it, and the lease's end does it for them."""
+    fetched = Q(state=State.PUBLISHED)
+    for limit, ids in tasks.items():
+        running = Q(state=State.RUNNING, worker__endswith=IDENTITY, started_at__gt=Now() - timedelta(seconds=limit))
+        TaskRecord.objects.filter(running | fetched, pk__in=ids).update(due_at=Now() + LEASE)
+
+
+def release(task_id: UUID) -> None:
+    """End the lease of a run whose process is gone."""
+    TaskRecord.objects.filter(pk=task_id, state=State.RUNNING, worker__endswith=IDENTITY).update(due_at=Now())
+
+
+def seconds_to_next() -> float:
+    due = TaskRecord.objects.filter(closed_at=None).order_by("due_at").values_list("due_at", flat=True).first()
+    return max(1.0, (due - now()).total_seconds()) if due else EVERY
+
+
+class KeeperStep(bootsteps.StartStopStep):
+    """Starts after the pool has forked its processes. It goes on while the pool is being stopped."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self.keeper: Keeper | None = None
+
+    def start(self, worker: Any) -> None:
+        self.keeper = Keeper(worker.app)
+        self.keeper.start()
+        task_failure.connect(self.on_failure, weak=False)
+        task_revoked.connect(self.on_revoked, weak=False)
+
+    def stop(self, worker: Any) -> None:
+        if self.keeper:
+            self.keeper.closing.set()
+            self.keeper.wake.set()
+        task_failure.disconnect(self.on_failure)
+        task_revoked.disconnect(self.on_revoked)
+
+    def on_failure(self, sender: Any, task_id: str, **kwargs: Any) -> None:
+        """Sent in this process for a child that died or was killed at the time limit."""
+        if self.keeper and is_durable(sender) and is_uuid(task_id):
+            self.keeper.lost.add(UUID(task_id))
+            self.keeper.wake.set()
+
+    def on_revoked(self, sender: Any, request: Any, terminated: bool = False, **kwargs: Any) -> None:
+        # What was cut off in the middle has not been revoked: stopping a worker does that too.
+        if self.keeper and is_durable(sender) and is_uuid(request.id) and not terminated:
+            self.keeper.revoked.add(UUID(request.id))
+            self.keeper.wake.set()

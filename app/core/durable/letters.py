@@ -1,0 +1,131 @@
+"""Dead letters: made where something fails, sent through the queue `dead_letter`, kept in the table."""
+
+import inspect
+import json
+import logging
+import traceback
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import Celery, current_app
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import now
+from kombu.utils import json as kombu_json
+
+from core.durable import outbox
+from core.durable.breaker import BrokerAwayError
+from core.durable.masking import mask, mask_text, secrets_in
+from core.models import DeadLetter, TaskRecord
+
+log = logging.getLogger(__name__)
+QUEUE = "dead_letter"
+TASK = "core.tasks.record_dead_letter"
+PERMANENT = "permanent error"
+RETRIES_SPENT = "retries spent"
+WORKER_LOST = "worker lost too often"
+UNKNOWN_TASK = "unknown task"
+UNDECODABLE = "undecodable message"
+LONGEST_TEXT = 20_000
+Letter = dict[str, Any]
+State = TaskRecord.State
+
+
+def compose(record: TaskRecord, error: BaseException | None, reason: str) -> Letter:
+    args, kwargs, _ = outbox.load(record)
+    return {
+        **letter(str(record.pk), record.task, record.queue, args, kwargs, error, reason),
+        "attempts": record.attempts,
+        "worker": record.worker,
+        "recorded_at": record.created_at.isoformat(),
+    }
+
+
+def letter(  # noqa: PLR0913, PLR0917
+    task_id: str, task: str, queue: str, args: Any, kwargs: Any, error: BaseException | None, reason: str
+) -> Letter:
+    named = name_arguments(task, args)
+    secrets = secrets_in(named) | secrets_in(kwargs)
+    shown = plain(([mask(value, name) for name, value in named.items()], mask(kwargs)))
+    return {
+        "task_id": task_id,
+        "task": task,
+        "queue": queue,
+        "args": shown[0],
+        "kwargs": shown[1],
+        "masked": shown != plain((args, kwargs)),
+        "reason": reason,
+        "exception": mask_text(f"{type(error).__name__}: {error}", secrets)[:LONGEST_TEXT] if error else reason,
+        "traceback": mask_text("".join(traceback.format_exception(error)), secrets)[-LONGEST_TEXT:] if error else "",
+        "failed_at": now().isoformat(),
+    }
+
+
+def plain(value: Any) -> Any:
+    """What a JSON column can hold: dates and the like as Kombu writes them."""
+    return json.loads(kombu_json.dumps(value))
+
+
+def name_arguments(task: str, args: Any) -> dict[str, Any]:
+    """Positional arguments by their parameters' names, which tell which are secret."""
+    known = current_app.tasks.get(task)
+    names = list(inspect.signature(known.run).parameters) if known else []
+    return {names[place] if place < len(names) else f"#{place}": value for place, value in enumerate(args)}
+
+
+def sent_again_at() -> datetime:
+    return now() + timedelta(seconds=outbox.PUBLISHED_AGAIN)
+
+
+def send(app: Celery, content: Letter, **how: Any) -> None:
+    app.send_task(TASK, [content], queue=QUEUE, ignore_result=True, add_to_parent=False, **how)
+
+
+def send_or_leave(app: Celery, content: Letter) -> None:
+    """Send now; when the broker is away, a sweeper finds the letter in its record."""
+    try:
+        with outbox.breaker.attempt():
+            send(app, content, retry=False)
+    except BrokerAwayError:
+        log.warning("The dead letter of %s waits: the broker is away", content["task_id"])
+    except Exception:
+        log.exception("The dead letter of %s waits", content["task_id"])
+
+
+def store(content: Letter) -> str:
+    """Write the row and close the record in one transaction. Doing it again changes nothing."""
+    task_id = content["task_id"]
+    with transaction.atomic():
+        record = record_of(task_id)
+        if record is not None and not close_as_dead(record, content):
+            return f"Dead letter {task_id} is out of date"
+        DeadLetter.objects.update_or_create(task_id=task_id, defaults=columns(content))
+    return f"Dead letter {task_id} stored"
+
+
+def record_of(task_id: str) -> TaskRecord | None:
+    try:
+        key = uuid.UUID(task_id)
+    except ValueError:
+        return None
+    return TaskRecord.objects.select_for_update().filter(pk=key).first()
+
+
+def close_as_dead(record: TaskRecord, content: Letter) -> bool:
+    """Refuse a letter about an earlier run than the record's last, or about one that was requeued since."""
+    if record.state not in (State.FAILED, State.RUNNING) or record.attempts != content.get("attempts", 0):
+        return False
+    # What was masked for people is not to lie readable here.
+    payload = "" if content["masked"] else record.payload
+    TaskRecord.objects.filter(pk=record.pk).update(state=State.DEAD, closed_at=Now(), payload=payload, failure=None)
+    return True
+
+
+def columns(content: Letter) -> dict[str, Any]:
+    fields = {field.name for field in DeadLetter._meta.fields} - {"task_id"}
+    chosen = {name: value for name, value in plain(content).items() if name in fields}
+    for name in ("recorded_at", "failed_at"):
+        chosen[name] = parse_datetime(str(content[name])) if content.get(name) else None
+    return chosen

@@ -1,0 +1,61 @@
+"""What a person does with dead letters, in the admin or with `manage.py dead_letters`."""
+
+from datetime import timedelta
+
+from celery import current_app
+from django.db import transaction
+from django.utils.timezone import now
+from kombu.utils import json
+
+from core.durable import letters, outbox
+from core.models import DeadLetter, TaskRecord
+
+State = TaskRecord.State
+
+
+class NotRequeueableError(Exception):
+    """The sentence says why."""
+
+
+def requeue(letter: DeadLetter) -> None:
+    """Have the task executed again. Its letter is gone; should it fail again, there is one again."""
+    with transaction.atomic():
+        record = letters.record_of(letter.task_id)
+        if letter.masked:
+            raise NotRequeueableError(f"{letter} cannot be requeued: its arguments are masked or unreadable.")
+        DeadLetter.objects.filter(pk=letter.pk).delete()
+        if record is not None:
+            reopen(record)
+        else:
+            send_plain(letter)
+
+
+def reopen(record: TaskRecord) -> None:
+    record.state = State.PUBLISHED
+    record.closed_at, record.due_at = None, now() + timedelta(seconds=outbox.PUBLISHED_AGAIN)
+    record.retries = record.losses = record.publishes = 0
+    record.save()
+    transaction.on_commit(lambda: outbox.publish(current_app, record), robust=True)
+
+
+def send_plain(letter: DeadLetter) -> None:
+    """Send before the row's end is committed: when the broker is away, the letter stays."""
+    args, kwargs = json.loads(json.dumps([letter.args, letter.kwargs]))
+    current_app.send_task(letter.task, args, kwargs, task_id=letter.task_id, queue=letter.queue or None, retry=False)
+
+
+def discard(letter: DeadLetter) -> None:
+    with transaction.atomic():
+        record = letters.record_of(letter.task_id)
+        if record is not None:
+            record.delete()
+        letter.delete()
+
+
+def purge_done(older_than: timedelta, batch: int = 10_000) -> int:
+    """Delete done records in small transactions; return how many."""
+    old = TaskRecord.objects.filter(state=State.DONE, closed_at__lt=now() - older_than)
+    total = 0
+    while keys := list(old.values_list("pk", flat=True)[:batch]):
+        total += TaskRecord.objects.filter(pk__in=keys).delete()[0]
+    return total

@@ -1,0 +1,111 @@
+"""From `.delay()` to the broker: the record in the caller's transaction, the message after its commit."""
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import Celery, Task, current_task
+from celery.utils.time import maybe_iso8601
+from django.db import DatabaseError, transaction
+from django.db.models import F
+from django.utils.timezone import is_naive, make_aware, now
+from kombu.utils import json
+
+from core.durable.breaker import Breaker, BrokerAwayError
+from core.models import TaskRecord
+
+log = logging.getLogger(__name__)
+# A published record that no worker has taken up after so many seconds is published again, after twice as many the
+# next time: its message may be lost, or just wait behind others.
+PUBLISHED_AGAIN = 45
+PUBLISHED_AGAIN_AT_MOST = 3600
+HEADER = "durable"
+# What concerns the act of publishing or is kept in a column of its own.
+NOT_KEPT = {"producer", "connection", "publisher", "retry", "retry_policy", "countdown", "eta", "queue", "task_id"}
+breaker = Breaker()
+State = TaskRecord.State
+
+
+def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]) -> TaskRecord:
+    """Insert the call into the current transaction. A failure leaves that transaction usable."""
+    created, eta = now(), eta_of(options)
+    waits = eta is not None or breaker.is_open
+    with transaction.atomic():
+        return TaskRecord.objects.create(
+            id=uuid.UUID(task_id) if task_id else uuid.uuid4(),
+            task=task.name,
+            queue=queue_of(task, args, kwargs, options),
+            payload=dump(args, kwargs, kept(task, options)),
+            state=State.WAITING if waits else State.PUBLISHED,
+            created_at=created,
+            due_at=eta or created if waits else created + timedelta(seconds=PUBLISHED_AGAIN),
+        )
+
+
+def eta_of(options: dict[str, Any]) -> datetime | None:
+    if options.get("countdown"):
+        return now() + timedelta(seconds=options["countdown"])
+    return aware(options.get("eta"))
+
+
+def aware(moment: datetime | str | None) -> datetime | None:
+    parsed = maybe_iso8601(moment) if moment else None
+    return make_aware(parsed) if parsed is not None and is_naive(parsed) else parsed
+
+
+def queue_of(task: Task[Any, Any], args: Any, kwargs: Any, options: dict[str, Any]) -> str:
+    route = task.app.amqp.router.route({"queue": options.get("queue")}, task.name, args, kwargs, task_type=task)  # type: ignore[arg-type]
+    queue = route.get("queue")
+    return str(getattr(queue, "name", queue))
+
+
+def kept(task: Task[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
+    chosen = {**task._get_exec_options(), **options}  # type: ignore[attr-defined]
+    chosen.setdefault("ignore_result", task.ignore_result)
+    if current_task and current_task.request.id:
+        chosen.setdefault("root_id", current_task.request.root_id or current_task.request.id)
+        chosen.setdefault("parent_id", current_task.request.id)
+    if isinstance(chosen.get("expires"), int | float):
+        chosen["expires"] = now() + timedelta(seconds=chosen["expires"])
+    return {key: value for key, value in chosen.items() if value is not None and key not in NOT_KEPT}
+
+
+def dump(args: Any, kwargs: Any, options: dict[str, Any]) -> str:
+    return json.dumps({"args": list(args or ()), "kwargs": dict(kwargs or {}), "options": options})
+
+
+def load(record: TaskRecord) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    call = json.loads(record.payload)
+    return call["args"], call["kwargs"], call["options"]
+
+
+def publish(app: Celery, record: TaskRecord) -> None:
+    """Send the record's message now; when the broker is away, leave that to a sweeper."""
+    if record.state == State.WAITING:
+        return
+    try:
+        with breaker.attempt():
+            send(app, record)
+    except BrokerAwayError:
+        put_back(record)
+    except Exception as error:
+        log.warning("%s is recorded and waits: the broker is away (%s)", record, type(error).__name__)
+        put_back(record)
+
+
+def put_back(*records: TaskRecord) -> None:
+    """What could not be published waits its turn by age."""
+    ids = [record.pk for record in records]
+    try:
+        TaskRecord.objects.filter(pk__in=ids, state=State.PUBLISHED).update(state=State.WAITING, due_at=F("created_at"))
+    except DatabaseError:
+        log.warning("%s records wait longer: the database is away too", len(ids), exc_info=True)
+
+
+def send(app: Celery, record: TaskRecord, **how: Any) -> None:
+    args, kwargs, options = load(record)
+    options.pop("expires", None)
+    headers = {**options.pop("headers", {}), HEADER: True}
+    options |= {"queue": record.queue, "task_id": str(record.pk), "add_to_parent": False, "retry": False}
+    app.send_task(record.task, args, kwargs, headers=headers, **options, **how)

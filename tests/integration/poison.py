@@ -1,0 +1,22 @@
+"""Tasks that no service should have. Workers of the tests include this module."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from celery import Task, shared_task
+
+from core.durable.task import DurableTask
+from core.models import TaskRecord
+
+
+@shared_task(base=DurableTask, ignore_result=True)
+def kill_own_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(bind=True, base=DurableTask, ignore_result=True)
+def hang_once(self: Task[Any, Any]) -> None:
+    if TaskRecord.objects.get(pk=str(self.request.id)).attempts == 1:
+        time.sleep(300)

@@ -1,0 +1,56 @@
+"""A broker in memory and a worker in this process, for tests of durable tasks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery.app.trace import trace_task
+from django.test import TestCase
+from kombu import Connection
+
+from config.celery import app
+from core.durable import outbox
+from core.models import TaskRecord
+
+QUEUES = ("email", "celery", "dead_letter")
+
+
+class DurableCase(TestCase):
+    def setUp(self) -> None:
+        eager, app.conf.task_always_eager = app.conf.task_always_eager, False
+        self.addCleanup(setattr, app.conf, "task_always_eager", eager)
+        outbox.breaker.closed_again_at = 0.0
+        self.connection: Connection = self.enterContext(app.connection_for_write())
+        for name in QUEUES:
+            app.amqp.queues[name](self.connection.default_channel).declare()
+            app.amqp.queues[name](self.connection.default_channel).purge()
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        with self.captureOnCommitCallbacks(execute=True):
+            yield
+
+    def fetch(self, queue: str) -> list[Any]:
+        bound = app.amqp.queues[queue](self.connection.default_channel)
+        return list(iter(lambda: bound.get(no_ack=True), None))
+
+    def work(self) -> list[Any]:
+        """Run what lies in the queues, until nothing does; return each state."""
+        states = []
+        while messages := [message for queue in QUEUES for message in self.fetch(queue)]:
+            states += [self.execute(message) for message in messages]
+        return states
+
+    def execute(self, message: Any) -> str:
+        args, kwargs, embed = message.decode()
+        info = message.delivery_info
+        request = {**message.headers, **embed, "hostname": "email@test", "delivery_info": info, "is_eager": False}
+        request["called_directly"] = False
+        with self.captureOnCommitCallbacks(execute=True):
+            outcome = trace_task(
+                app.tasks[message.headers["task"]], message.headers["id"], args, kwargs, request=request, app=app
+            )
+        return outcome.info.state if outcome.info else "SUCCESS"
+
+    def record(self) -> TaskRecord:
+        return TaskRecord.objects.get()

@@ -1,0 +1,315 @@
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+from unittest import mock
+
+from celery.worker.consumer import Consumer
+from django.contrib.auth.models import Permission
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase
+from django.urls import reverse
+from django.utils.timezone import now
+
+from accounts.models import User
+from config.celery import app
+from core.durable import letters
+from core.durable.failures import BuryingConsumer
+from core.durable.masking import MASK, mask, mask_text, secrets_in
+from core.models import DeadLetter, TaskRecord
+from core.tasks import send_password_reset_email, send_welcome_email
+from tests.unit import factories
+from tests.unit.durable import DurableCase
+
+State = TaskRecord.State
+URL = "https://example.org/accounts/login/"
+LINK = "https://example.org/accounts/reset/MQ/abc-0123456789/"
+
+
+class MaskingTests(SimpleTestCase):
+    def test_it_goes_by_the_name_of_an_argument(self) -> None:
+        value = {"password1": "p", "user": {"api_key": "k", "name": "bo"}, "login_url": URL, "tokens": ["t"]}
+
+        masked = {"password1": MASK, "user": {"api_key": MASK, "name": "bo"}, "login_url": URL, "tokens": MASK}
+        self.assertEqual(mask(value), masked)
+
+    def test_it_finds_reset_links_and_tokens_in_any_text(self) -> None:
+        text = mask_text(f"GET {LINK} and https://example.org/?token=abc&page=2")
+
+        self.assertEqual(
+            text, f"GET https://example.org/accounts/reset/{MASK} and https://example.org/?token={MASK}&page=2"
+        )
+
+    def test_it_finds_named_secrets_in_what_was_not_decoded(self) -> None:
+        body = """[[], {"api_key": "k-1", 'new_password': 'p 2', "user_id": "7"}, {}]"""
+
+        masked = f"""[[], {{"api_key": "{MASK}", 'new_password': '{MASK}', "user_id": "7"}}, {{}}]"""
+        self.assertEqual(mask_text(body), masked)
+
+    def test_it_goes_through_lists(self) -> None:
+        self.assertEqual(mask([{"secret": "s"}, LINK, 1, None]), [{"secret": MASK}, mask_text(LINK), 1, None])
+
+    def test_a_secret_in_a_list_is_found_in_messages_too(self) -> None:
+        self.assertEqual(secrets_in({"tokens": ["abcdef", "xy"], "names": ["bo"]}), {"abcdef"})
+
+
+class LetterCase(DurableCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = factories.user()
+
+    def bury(self, **changes: object) -> DeadLetter:
+        with self.committed():
+            result = send_welcome_email.delay(user_id=self.user.pk, login_url=URL)
+        with mock.patch("core.mails.send_welcome", side_effect=ValueError("bug")), self.assertLogs("celery"):
+            self.work()
+        DeadLetter.objects.filter(pk=result.id).update(**changes)
+        return DeadLetter.objects.get(pk=result.id)
+
+
+class SecretsTests(LetterCase):
+    def test_a_reset_link_is_in_no_letter_and_no_longer_in_the_record(self) -> None:
+        with self.committed():
+            send_password_reset_email.delay(self.user.pk, LINK)
+        with mock.patch("core.mails.send_password_reset", side_effect=ValueError(f"bad: {LINK}")), self.assertLogs():
+            self.work()
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.args, letter.masked), ([self.user.pk, MASK], True))
+        self.assertNotIn("abc-0123456789", letter.exception + letter.traceback)
+        self.assertEqual(self.record().payload, "")
+
+
+class StoreTests(LetterCase):
+    def test_storing_again_changes_nothing(self) -> None:
+        letter = self.bury()
+        content = letters.compose(self.record(), None, "again") | {"attempts": 1}
+
+        self.assertIn("out of date", letters.store(content))
+        self.assertEqual(DeadLetter.objects.get(), letter)
+        self.assertEqual(DeadLetter.objects.get().reason, "permanent error")
+
+    def test_a_letter_about_an_earlier_run_is_refused(self) -> None:
+        self.bury()
+        TaskRecord.objects.update(state=State.RUNNING, attempts=2)
+        DeadLetter.objects.all().delete()
+
+        letters.store(letters.compose(self.record(), None, "late") | {"attempts": 1})
+
+        self.assertFalse(DeadLetter.objects.exists())
+
+
+class RequeueTests(LetterCase):
+    def requeue(self) -> None:
+        with self.committed():
+            call_command("dead_letters", "requeue", "--all", stdout=StringIO())
+
+    def test_one_that_succeeds_is_gone(self) -> None:
+        self.bury()
+        self.requeue()
+        self.work()
+
+        self.assertFalse(DeadLetter.objects.exists())
+        self.assertEqual(self.record().state, State.DONE)
+        self.assertEqual(len(mail.outbox), 1)
+
+    def test_one_that_fails_again_is_one_row(self) -> None:
+        letter = self.bury()
+        self.requeue()
+        with mock.patch("core.mails.send_welcome", side_effect=ValueError("still")), self.assertLogs("celery"):
+            self.work()
+
+        again = DeadLetter.objects.get()
+        self.assertEqual((again.pk, again.attempts, again.exception), (letter.pk, 2, "ValueError: still"))
+
+    def test_one_with_masked_arguments_is_refused(self) -> None:
+        self.bury(masked=True)
+
+        with self.assertRaisesMessage(CommandError, "masked"):
+            self.requeue()
+        self.assertTrue(DeadLetter.objects.exists())
+
+    def test_one_of_an_unknown_task_is_sent_as_it_was(self) -> None:
+        content = letters.letter("some-id", "core.tasks.gone", "celery", [1], {"x": 2}, None, letters.UNKNOWN_TASK)
+        letters.store(content)
+        self.requeue()
+
+        (message,) = self.fetch("celery")
+        self.assertEqual((message.headers["task"], message.headers["id"]), ("core.tasks.gone", "some-id"))
+        self.assertEqual(message.decode()[:2], [[1], {"x": 2}])
+        self.assertFalse(DeadLetter.objects.exists())
+
+    def test_its_letter_stays_when_the_broker_is_away(self) -> None:
+        letters.store(letters.letter("some-id", "core.tasks.gone", "celery", [], {}, None, letters.UNKNOWN_TASK))
+
+        with mock.patch.object(app, "send_task", side_effect=OSError), self.assertRaises(OSError):
+            self.requeue()
+        self.assertTrue(DeadLetter.objects.exists())
+
+
+class PlainTaskTests(LetterCase):
+    def test_its_failure_is_a_dead_letter_too(self) -> None:
+        app.send_task("core.tasks.cleanup_expired_tokens", task_id="nightly", queue="celery")
+        with mock.patch("core.sessions.delete_expired", side_effect=ValueError("bug")), self.assertLogs("celery"):
+            self.work()
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.pk, letter.task), ("nightly", "core.tasks.cleanup_expired_tokens"))
+        self.assertEqual(letter.queue, "celery")
+
+
+class BuryingConsumerTests(LetterCase):
+    """What the worker's consumer does with a message before Celery drops it; the rest needs a worker."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.consumer = object.__new__(BuryingConsumer)
+        self.consumer.app, self.consumer.hostname = app, "email@test"
+
+    def bury_message(self, body: Any, reason: str, **how: Any) -> DeadLetter:
+        self.connection.Producer().publish(body, routing_key="celery", **how)
+        (message,) = self.fetch("celery")
+        self.consumer.bury(message, reason, ValueError("why"))
+        self.work()
+        return DeadLetter.objects.get()
+
+    def test_an_unknown_task_keeps_its_arguments_without_secrets(self) -> None:
+        headers = {"id": "some-id", "task": "core.tasks.gone"}
+        letter = self.bury_message([[1], {"token": "abcdef"}, {}], letters.UNKNOWN_TASK, headers=headers)
+
+        self.assertEqual((letter.pk, letter.task, letter.queue), ("some-id", "core.tasks.gone", "celery"))
+        self.assertEqual((letter.args, letter.kwargs, letter.masked), ([1], {"token": MASK}, True))
+        self.assertEqual(letter.exception, "ValueError: why")
+
+    def test_a_message_without_an_id_is_one_row_however_often_it_comes(self) -> None:
+        how = {"content_type": "application/data", "content_encoding": "binary"}
+        first = self.bury_message(b"\xff rubbish", letters.UNDECODABLE, **how)
+        second = self.bury_message(b"\xff rubbish", letters.UNDECODABLE, **how)
+
+        self.assertEqual((first.pk, first.task), (second.pk, "unknown"))
+        self.assertIn("rubbish", first.kwargs["body"])
+
+    def test_it_buries_before_celery_drops(self) -> None:
+        order: list[str] = []
+        bury = mock.patch.object(self.consumer, "bury", lambda *arguments: order.append(arguments[1]))
+        methods = {
+            "on_unknown_task": (None, None, ValueError()),
+            "on_unknown_message": (None, None),
+            "on_decode_error": (None, ValueError()),
+            "on_invalid_task": (None, None, ValueError()),
+        }
+        for name, arguments in methods.items():
+            drop = mock.patch.object(Consumer, name, side_effect=lambda *_: order.append("dropped"))
+            with self.subTest(name), bury, drop:
+                getattr(self.consumer, name)(*arguments)
+
+        undecodable = [letters.UNDECODABLE, "dropped"]
+        self.assertEqual(order, [letters.UNKNOWN_TASK, "dropped", *undecodable * 3])
+
+    def test_a_body_that_cannot_be_decoded_is_shown_as_it_is(self) -> None:
+        headers = {"id": "some-id", "task": "core.tasks.gone"}
+        how = {"content_type": "application/json", "content_encoding": "utf-8", "headers": headers}
+        letter = self.bury_message(f"not json {LINK}", letters.UNKNOWN_TASK, **how)
+
+        self.assertEqual(letter.kwargs, {"body": f"not json https://example.org/accounts/reset/{MASK}"})
+
+
+class CommandTests(LetterCase):
+    def call(self, *arguments: str) -> str:
+        output = StringIO()
+        call_command("dead_letters", *arguments, stdout=output, stderr=StringIO())
+        return output.getvalue()
+
+    def test_list_shows_a_line_each(self) -> None:
+        letter = self.bury()
+
+        self.assertIn(f"{letter.pk}  ", self.call("list"))
+        self.assertIn("ValueError: bug", self.call("list"))
+
+    def test_list_as_json_can_be_filtered_by_task_and_age(self) -> None:
+        self.bury(failed_at=now() - timedelta(hours=3))
+
+        self.assertEqual(len(json.loads(self.call("list", "--json", "--older-than", "2h"))), 1)
+        self.assertEqual(json.loads(self.call("list", "--json", "--newer-than", "2h")), [])
+        self.assertEqual(json.loads(self.call("list", "--json", "--task", "core.tasks.other")), [])
+
+    def test_show_has_everything(self) -> None:
+        letter = self.bury()
+
+        (shown,) = json.loads(self.call("show", letter.pk, "--json"))
+        self.assertIn("Traceback", shown["traceback"])
+        self.assertIn("reason: permanent error", self.call("show", letter.pk))
+
+    def test_discard_removes_letter_and_record(self) -> None:
+        letter = self.bury()
+
+        self.assertEqual(
+            json.loads(self.call("discard", letter.pk, "--json")), {"discarded": [letter.pk], "refused": {}}
+        )
+        self.assertFalse(DeadLetter.objects.exists())
+        self.assertFalse(TaskRecord.objects.exists())
+
+    def test_it_wants_to_be_told_which(self) -> None:
+        for action in ("show", "requeue", "discard"):
+            with self.subTest(action), self.assertRaisesMessage(CommandError, action):
+                self.call(action)
+
+    def test_it_names_a_letter_that_is_not_there(self) -> None:
+        with self.assertRaisesMessage(CommandError, "There is no dead letter nothing."):
+            self.call("show", "nothing")
+
+    def test_it_refuses_an_age_it_cannot_read(self) -> None:
+        with self.assertRaisesMessage(CommandError, "An age is"):
+            self.call("list", "--older-than", "soon")
+
+
+class AdminTests(LetterCase):
+    url = reverse("admin:core_deadletter_changelist")
+
+    def act(self, action: str, letter: DeadLetter) -> str:
+        with self.committed():
+            response = self.client.post(self.url, {"action": action, "_selected_action": [letter.pk]}, follow=True)
+        return response.content.decode()
+
+    def log_in(self, *permissions: str) -> None:
+        staff = User.objects.create_user("staff", "staff@example.org", is_staff=True)
+        staff.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        self.client.force_login(staff)
+
+    def test_it_lists_filters_and_shows(self) -> None:
+        letter = self.bury()
+        self.log_in("view_deadletter", "view_taskrecord")
+
+        self.assertContains(self.client.get(self.url + "?reason=permanent+error"), letter.pk)
+        self.assertContains(self.client.get(reverse("admin:core_deadletter_change", args=[letter.pk])), "Traceback")
+        self.assertNotContains(self.client.get(reverse("admin:core_taskrecord_changelist")), "login_url")
+
+    def test_it_requeues(self) -> None:
+        letter = self.bury()
+        self.log_in("view_deadletter", "change_deadletter")
+
+        self.assertIn("1 dead letters requeued.", self.act("requeue_selected", letter))
+        self.work()
+        self.assertEqual(len(mail.outbox), 1)
+
+    def test_it_says_what_cannot_be_requeued(self) -> None:
+        letter = self.bury(masked=True)
+        self.log_in("view_deadletter", "change_deadletter")
+
+        self.assertIn("cannot be requeued", self.act("requeue_selected", letter))
+
+    def test_it_discards(self) -> None:
+        letter = self.bury()
+        self.log_in("view_deadletter", "delete_deadletter")
+
+        self.act("discard_selected", letter)
+        self.assertFalse(DeadLetter.objects.exists())
+
+    def test_a_stranger_may_do_neither(self) -> None:
+        letter = self.bury()
+        self.log_in("view_deadletter")
+
+        self.act("requeue_selected", letter)
+        self.act("discard_selected", letter)
+        self.assertTrue(DeadLetter.objects.exists())

@@ -1,0 +1,275 @@
+import os
+import select
+import signal
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+from uuid import uuid4
+
+from celery.worker import state as worker_state
+from django.db import OperationalError
+from django.test import TestCase
+from django.utils.timezone import now
+from kombu import Connection
+
+from config.celery import app
+from core.durable import identity, keeper, outbox, sweeper
+from core.durable.execution import LEASE
+from core.durable.identity import IDENTITY
+from core.durable.keeper import Keeper, KeeperStep, renew
+from core.models import DeadLetter, TaskRecord
+from core.tasks import cleanup_expired_tokens, send_welcome_email
+from tests.unit.durable import DurableCase
+
+State = TaskRecord.State
+URL = "https://example.org/accounts/login/"
+LONG_AGO = timedelta(hours=1)
+
+
+def record(state: str, due: timedelta = -LONG_AGO, **fields: Any) -> TaskRecord:
+    values = {
+        "id": uuid4(),
+        "task": "core.tasks.send_welcome_email",
+        "queue": "email",
+        "payload": outbox.dump([], {"user_id": 0, "login_url": URL}, {}),
+        "created_at": now() - LONG_AGO,
+        "due_at": now() + due,
+        **fields,
+    }
+    return TaskRecord.objects.create(state=state, **values)
+
+
+class SweepTests(DurableCase):
+    def ids(self, queue: str = "email") -> list[str]:
+        return [message.headers["id"] for message in self.fetch(queue)]
+
+    def test_it_publishes_what_is_due_in_order_of_age(self) -> None:
+        young, old = record(State.WAITING, -timedelta(seconds=5)), record(State.WAITING)
+        record(State.WAITING, timedelta(seconds=5))
+
+        self.assertEqual(sweeper.sweep(app), 2)
+        self.assertEqual(self.ids(), [str(old.pk), str(young.pk)])
+        self.assertEqual(sweeper.sweep(app), 0)
+
+    def test_it_waits_longer_each_time_for_what_may_just_be_queued(self) -> None:
+        waiting = record(State.PUBLISHED)
+        waits = []
+        for _ in range(9):
+            sweeper.sweep(app)
+            waiting.refresh_from_db()
+            waits.append(round((waiting.due_at - now()).total_seconds()))
+            TaskRecord.objects.update(due_at=now() - LONG_AGO)
+
+        self.assertEqual(waits, [45, 90, 180, 360, 720, 1440, 2880, 3600, 3600])
+
+    def test_it_leaves_done_and_leased_records_alone(self) -> None:
+        record(State.RUNNING, timedelta(seconds=20))
+        record(State.DONE, closed_at=now())
+        record(State.DEAD, closed_at=now())
+
+        self.assertEqual(sweeper.sweep(app), 0)
+
+    def test_a_run_whose_lease_has_ended_is_published_again(self) -> None:
+        lost = record(State.RUNNING, attempts=1)
+
+        with self.assertLogs("core.durable", "WARNING"):
+            sweeper.sweep(app)
+
+        lost.refresh_from_db()
+        self.assertEqual((lost.state, lost.losses), (State.PUBLISHED, 1))
+        self.assertEqual(self.ids(), [str(lost.pk)])
+
+    def test_what_keeps_killing_its_worker_is_a_dead_letter(self) -> None:
+        poison = record(State.RUNNING, attempts=5, losses=4, worker="email@a vm/1/x")
+        with self.assertLogs("core.durable", "WARNING"):
+            sweeper.sweep(app)
+        self.work()
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.pk, letter.reason), (str(poison.pk), "worker lost too often"))
+        self.assertEqual((letter.attempts, letter.worker), (5, "email@a vm/1/x"))
+
+    def test_a_letter_that_the_broker_lost_is_sent_again(self) -> None:
+        failed = record(State.RUNNING, attempts=5, losses=4)
+        with self.assertLogs("core.durable", "WARNING"):
+            sweeper.sweep(app)
+        self.fetch("dead_letter")
+        TaskRecord.objects.update(due_at=now() - LONG_AGO)
+        sweeper.sweep(app)
+        self.work()
+
+        self.assertEqual(DeadLetter.objects.get().pk, str(failed.pk))
+
+    def test_what_could_not_be_published_waits_its_turn_by_age(self) -> None:
+        waiting = record(State.WAITING)
+
+        with mock.patch.object(outbox, "send", side_effect=OSError), self.assertRaises(OSError):
+            sweeper.sweep(app)
+
+        waiting.refresh_from_db()
+        self.assertEqual((waiting.state, waiting.due_at), (State.WAITING, waiting.created_at))
+
+    def test_a_task_that_this_release_does_not_know_is_published_for_those_that_do(self) -> None:
+        record(State.WAITING, task="core.tasks.of_tomorrow", payload=outbox.dump([1], {}, {"headers": {"a": "b"}}))
+        sweeper.sweep(app)
+
+        (message,) = self.fetch("email")
+        self.assertEqual((message.headers["task"], message.headers["a"]), ("core.tasks.of_tomorrow", "b"))
+
+
+class LossTests(DurableCase):
+    """The broker's side is played here; tests/integration has the real one."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = mock.Mock()
+        self.server.info.return_value = {"run_id": "second"}
+        transport = SimpleNamespace(driver_type="redis")
+        self.broker = SimpleNamespace(transport=transport, default_channel=SimpleNamespace(client=self.server))
+        self.published = record(State.PUBLISHED, LONG_AGO)
+
+    def is_due(self) -> bool:
+        sweeper.notice_loss(cast(Connection, self.broker))
+        self.published.refresh_from_db()
+        return self.published.due_at <= now()
+
+    def test_a_server_that_was_told_everything_is_left_in_peace(self) -> None:
+        self.server.get.return_value = b"second"
+
+        self.assertFalse(self.is_due())
+        self.server.set.assert_not_called()
+
+    def test_another_server_or_an_empty_one_is_told_everything(self) -> None:
+        for known in (b"first", None):
+            self.server.get.return_value = known
+            with self.subTest(known), self.assertLogs("core.durable", "WARNING"):
+                self.assertTrue(self.is_due())
+                self.server.set.assert_called_with(sweeper.MARK, b"second")
+
+
+class LeaseTests(TestCase):
+    def renewed(self, row: TaskRecord, limit: int = 1800) -> bool:
+        renew({limit: [row.pk]})
+        row.refresh_from_db()
+        return row.due_at > now() + LEASE / 2
+
+    def test_what_this_worker_has_fetched_or_runs_is_renewed(self) -> None:
+        mine = record(State.RUNNING, worker=f"email@a {IDENTITY}", started_at=now())
+
+        self.assertTrue(self.renewed(mine))
+        self.assertTrue(self.renewed(record(State.PUBLISHED)))
+
+    def test_what_another_worker_or_an_earlier_life_ran_is_not(self) -> None:
+        self.assertFalse(self.renewed(record(State.RUNNING, worker="email@a vm/1/x", started_at=now())))
+
+    def test_what_runs_longer_than_any_task_may_is_not(self) -> None:
+        stuck = record(State.RUNNING, worker=f"email@a {IDENTITY}", started_at=now() - timedelta(seconds=1801))
+
+        self.assertFalse(self.renewed(stuck))
+        self.assertTrue(self.renewed(stuck, limit=7200))
+
+    def test_what_waits_for_its_retry_is_not(self) -> None:
+        self.assertFalse(self.renewed(record(State.WAITING)))
+
+
+class KeeperTests(DurableCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.step = KeeperStep(SimpleNamespace(app=app))
+        self.step.keeper = self.keeper = Keeper(app)
+
+    def hold(self, row: TaskRecord) -> None:
+        request = SimpleNamespace(id=str(row.pk), task=send_welcome_email, time_limits=(None, None))
+        holder = mock.patch.object(worker_state, "reserved_requests", [request])
+        self.enterContext(holder)
+
+    def test_it_renews_before_it_sweeps(self) -> None:
+        fetched, other = record(State.PUBLISHED), record(State.WAITING)
+        self.hold(fetched)
+        self.keeper.tick()
+        self.assertEqual(self.fetch("email"), [])
+
+        self.keeper.tick()
+        self.assertEqual([message.headers["id"] for message in self.fetch("email")], [str(other.pk)])
+
+    def test_after_an_outage_of_the_database_it_renews_first_again(self) -> None:
+        self.keeper.settled = True
+        with mock.patch.object(keeper, "renew", side_effect=OperationalError), self.assertLogs("core.durable"):
+            with mock.patch.object(keeper, "connection"):
+                self.keeper.tick()
+            self.assertFalse(self.keeper.settled)
+
+    def test_it_goes_on_without_the_broker(self) -> None:
+        self.keeper.settled = True
+        with mock.patch.object(keeper, "sweep", side_effect=OSError), self.assertLogs("core.durable"):
+            self.assertEqual(self.keeper.tick(), keeper.EVERY)
+
+    def test_it_looks_again_when_something_is_due(self) -> None:
+        record(State.WAITING, timedelta(seconds=3))
+
+        self.assertAlmostEqual(self.keeper.tick(), 3, delta=0.5)
+
+    def test_a_lost_process_ends_its_leases_at_once(self) -> None:
+        running = record(State.RUNNING, timedelta(seconds=20), worker=f"email@a {IDENTITY}", started_at=now())
+        self.step.on_failure(send_welcome_email, str(running.pk))
+        self.step.on_failure(cleanup_expired_tokens, str(uuid4()))
+        self.keeper.tick()
+
+        running.refresh_from_db()
+        self.assertLessEqual(running.due_at, now())
+        self.assertEqual(self.keeper.lost, set())
+
+    def test_what_was_revoked_is_closed(self) -> None:
+        revoked, cut_off = record(State.PUBLISHED), record(State.PUBLISHED)
+        self.step.on_revoked(send_welcome_email, SimpleNamespace(id=str(revoked.pk)))
+        self.step.on_revoked(send_welcome_email, SimpleNamespace(id=str(cut_off.pk)), terminated=True)
+        self.keeper.tick()
+
+        done = TaskRecord.objects.filter(state=State.DONE).values_list("pk", flat=True)
+        self.assertEqual(list(done), [revoked.pk])
+
+    def test_it_stops_sweeping_when_its_worker_stops_but_renews_what_still_runs(self) -> None:
+        self.keeper.settled = True
+        fetched, waiting = record(State.PUBLISHED), record(State.WAITING)
+        self.hold(fetched)
+        self.step.stop(None)
+        self.keeper.tick()
+
+        self.assertEqual(self.fetch("email"), [])
+        fetched.refresh_from_db()
+        waiting.refresh_from_db()
+        self.assertGreater(fetched.due_at, now())
+        self.assertLess(waiting.due_at, now())
+
+    def test_a_set_that_changes_meanwhile_is_read_again(self) -> None:
+        key = uuid4()
+        request = SimpleNamespace(id=str(key), task=send_welcome_email, time_limits=(60, None))
+        changing = mock.MagicMock()
+        changing.__iter__.side_effect = [RuntimeError, iter([request])]
+        with mock.patch.object(worker_state, "reserved_requests", changing):
+            self.assertEqual(keeper.held(), {60: [key]})
+
+
+class OrphanTests(TestCase):
+    def test_a_workers_process_dies_with_it(self) -> None:
+        reader, writer = os.pipe()
+        worker = os.fork()
+        if not worker:
+            identity.WORKER_PID = os.getpid()
+            if not os.fork():
+                identity.die_with_the_worker()
+                os.write(writer, b"%d" % os.getpid())
+                signal.pause()
+            signal.pause()
+        os.close(writer)
+        child = int(os.read(reader, 20))
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+        # Only the child still holds the other end, which its death makes readable.
+        ended, _, _ = select.select([reader], [], [], 5)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+        os.close(reader)
+        self.assertTrue(ended, "the process lives on")
