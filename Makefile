@@ -7,7 +7,7 @@ BIN := .venv/bin
 DEBIAN ?= 12
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 
-.PHONY: help setup up down status ssh check test lock
+.PHONY: help setup up down status ssh check test chaos lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -49,11 +49,14 @@ check: setup ## Format, lint, types and unit tests
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
-	@for folder in tests/deploy tests/integration tests/e2e; do \
+	@for folder in tests/deploy tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
 	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit tests/lab
 	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no tests/lab/test_site.py tests/lab/test_site_logs.py
+
+chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
+	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
