@@ -22,6 +22,8 @@ MAX_LOSSES = 5
 BROKER_TIMEOUT = 2
 # In the broker: which life of which server has been told everything. A restart, a fail-over or FLUSHALL changes it.
 MARK = "saas:durable:server"
+# The rest is fetched for the few that were lost or failed.
+TO_PUBLISH = ("task", "queue", "payload", "state", "publishes", "losses")
 State = TaskRecord.State
 
 
@@ -62,7 +64,7 @@ def notice_loss(connection: Connection) -> None:
 def take_batch() -> list[TaskRecord]:
     """Due records, put off for the time that publishing and taking up needs; SKIP LOCKED shares them out."""
     with transaction.atomic():
-        due = TaskRecord.objects.filter(closed_at=None, due_at__lte=Now()).order_by("due_at")
+        due = TaskRecord.objects.filter(closed_at=None, due_at__lte=Now()).order_by("due_at").only(*TO_PUBLISH)
         records = list(due.select_for_update(skip_locked=True)[:BATCH])
         lost = [record for record in records if record.state == State.RUNNING]
         count_losses(lost)
