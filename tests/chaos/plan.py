@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from itertools import cycle
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ class Plan:
         rng = random.Random(self.seed)  # noqa: S311
         kinds = [kind for kind, times in self.size.faults.items() for _ in range(times)]
         rng.shuffle(kinds)
+        hows = cycle((" whole", " child"))
         step = self.size.registrations / (len(kinds) + 1)
         for place, kind in enumerate(kinds, 1):
-            whom = rng.choice(("email@a", "email@b")) + rng.choice((" whole", " child")) if "worker" in kind else ""
+            whom = rng.choice(("email@a", "email@b")) + next(hows) if kind == "kill worker" else ""
             self.faults.append(Fault(round(step * (place + rng.uniform(-0.3, 0.3))), kind, whom))
 
     def answer(self, address: str, attempt: int) -> str | None:
