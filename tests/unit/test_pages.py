@@ -43,6 +43,14 @@ class HeaderTests(TestCase):
         self.assertEqual(headers["Strict-Transport-Security"], "max-age=31536000")
 
     @override_settings(SECURE_SSL_REDIRECT=True)
+    def test_answers_that_never_reach_a_page_have_the_policy_too(self) -> None:
+        for status, host in ((301, "testserver"), (400, "no such host")):
+            response = self.client.get("/accounts/login/", headers={"host": host})
+
+            self.assertEqual(response.status_code, status)
+            self.assertIn("default-src 'none'", response.headers.get("Content-Security-Policy", ""))
+
+    @override_settings(SECURE_SSL_REDIRECT=True)
     def test_http_leads_to_https_but_for_health(self) -> None:
         self.assertRedirects(
             self.client.get("/accounts/login/"),
