@@ -11,3 +11,4 @@ urlpatterns = [
     path("health/", health, name="health"),
     path("", include("core.urls")),
 ]
+handler400 = "core.views.bad_request"

@@ -1,4 +1,4 @@
-from django.test import TestCase, override_settings
+from django.test import Client, TestCase, override_settings
 
 from tests.unit.factories import user
 
@@ -22,6 +22,18 @@ class PageTests(TestCase):
         for page in self.pages():
             self.assertRegex(page, r"<title>\w.* · Django SaaS</title>")
             self.assertEqual(page.count("<h1>"), 1)
+
+
+class BadRequestTests(TestCase):
+    def test_a_body_in_an_encoding_for_no_form_is_refused_with_a_page(self) -> None:
+        client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+        client.get("/accounts/login/")
+        for path in ("/accounts/login/", "/nowhere/"):
+            with self.subTest(path), self.assertLogs("django.request", "WARNING"):
+                response = client.post(path, b"x", "application/x-www-form-urlencoded; charset=utf-16")
+
+                self.assertContains(response, "<h1>This request makes no sense here</h1>", status_code=400)
+                self.assertEqual(response.headers["X-Content-Type-Options"], "nosniff")
 
 
 class HeaderTests(TestCase):
