@@ -60,8 +60,10 @@ class RegisterView(RateLimitMixin, SuccessMessageMixin, CreateView):  # type: ig
                 response = super().form_valid(form)
                 self.send_welcome(form.instance)
         except IntegrityError:
-            # Somebody else was quicker, after the form had looked.
-            form.add_error(None, "This username or e-mail address was taken a moment ago. Please choose another.")
+            # Somebody else was quicker, after the form had looked. Now it finds which field it was.
+            form.full_clean()
+            if not form.errors:
+                form.add_error(None, "This username or e-mail address was taken a moment ago. Please choose another.")
             return self.form_invalid(form)
         return response
 

@@ -5,8 +5,10 @@ from django.db import IntegrityError
 from django.test import TestCase
 from django.urls import reverse
 
+from accounts.forms import RegisterForm
 from accounts.models import User
 from core.mails import absolute
+from tests.unit.factories import user
 
 FORM = {"username": "bo", "email": "bo@example.org", "password1": "correct horse 7", "password2": "correct horse 7"}
 
@@ -32,8 +34,7 @@ class RegisterTests(TestCase):
         with mock.patch("accounts.views.send_welcome_email.delay") as delay:
             self.client.post(self.url, FORM)
 
-        user = User.objects.get()
-        delay.assert_called_once_with(user_id=user.pk, login_url=absolute("login"))
+        delay.assert_called_once_with(user_id=User.objects.get().pk, login_url=absolute("login"))
 
     def test_it_succeeds_when_the_mail_cannot_be_queued(self) -> None:
         with (
@@ -53,7 +54,27 @@ class RegisterTests(TestCase):
 
         self.assertFormError(response.context["form"], "email", "An account with this e-mail address exists already.")
 
-    def test_it_says_so_when_somebody_else_was_quicker(self) -> None:
+    def test_it_shows_what_is_wrong_beside_the_field(self) -> None:
+        user("al", email="bo@example.org")
+
+        response = self.client.post(self.url, FORM)
+
+        problem = '<p class="problem" id="id_email_error">An account with this e-mail address exists already.</p>'
+        self.assertContains(response, problem, html=True)
+        self.assertContains(response, 'aria-describedby="id_email_error"')
+
+    def test_it_says_beside_the_field_when_somebody_else_was_quicker(self) -> None:
+        def looked_too_early(form: RegisterForm) -> bool:
+            valid = not form.errors
+            user()
+            return valid
+
+        with mock.patch.object(RegisterForm, "is_valid", looked_too_early):
+            response = self.client.post(self.url, FORM)
+
+        self.assertEqual(set(response.context["form"].errors), {"username", "email"})
+
+    def test_it_says_so_when_somebody_else_was_quicker_and_is_gone(self) -> None:
         with mock.patch("accounts.views.RegisterForm.save", side_effect=IntegrityError):
             response = self.client.post(self.url, FORM)
 
