@@ -2,6 +2,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -9,8 +12,10 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import SimpleTestCase, override_settings
 
+from config import env
 from tests.unit.test_settings import PRODUCTION, ROOT
 
+APP = ROOT / "app"
 # Each variable of the specification, a value that is not its default, and the setting of Celery it must reach.
 VARIABLES: dict[str, tuple[Any, str]] = {
     "CELERY_BROKER_URL": ("redis://broker.example.org:6380/3", "broker_url"),
@@ -42,10 +47,10 @@ SHOW = "import json, sys; from config import celery_app as a; print(json.dumps({
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command in app/, in production's environment."""
-    environment = {**PRODUCTION, "PATH": os.environ["PATH"], **variables}
+    """A command in app/, in production's environment. What is there and empty is not taken from a developer's .env."""
+    environment = {**dict.fromkeys(env.READ, ""), **PRODUCTION, "PATH": os.environ["PATH"], **variables}
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT / "app", env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *command], cwd=APP, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -64,6 +69,14 @@ class CelerySettingsTests(SimpleTestCase):
 
     def test_the_defaults_are_those_of_the_specification(self) -> None:
         self.assertEqual(configured(list(DEFAULTS)), DEFAULTS)
+
+    def test_these_tests_do_not_depend_on_a_developers_env_file(self) -> None:
+        with TemporaryDirectory() as folder:
+            app = copytree(ROOT / "app", Path(folder) / "app")
+            (app / ".env").write_text("DEBUG=true\nLOG_STRATEGY=pid\nCELERY_RESULT_EXPIRES=7\n")
+
+            with mock.patch(f"{__name__}.APP", app):
+                self.assertEqual(configured(list(DEFAULTS)), DEFAULTS)
 
     def test_redis_does_not_hand_out_twice_what_is_still_running(self) -> None:
         options = configured(["broker_transport_options"], CELERY_TASK_TIME_LIMIT="7200")["broker_transport_options"]
