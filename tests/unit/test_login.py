@@ -63,6 +63,9 @@ class LoginTests(TestCase):
 
         self.assertEqual(logs.output, ["WARNING:accounts.signals:Failed login from 127.0.0.1"])
 
+    def test_its_hashes_cost_what_owasp_asks_for(self) -> None:
+        self.assertTrue(self.bo.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$"))
+
     def test_it_upgrades_an_older_hash(self) -> None:
         al = user("al", password=make_password(PASSWORD, hasher="pbkdf2_sha256"))
 

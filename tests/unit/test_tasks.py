@@ -14,6 +14,7 @@ from core import tasks
 from tests.unit.factories import user
 
 LOGIN = "https://example.org/accounts/login/"
+FIRST, SECOND = "7b0c6a3e-0000-4000-8000-000000000001", "7b0c6a3e-0000-4000-8000-000000000002"
 LINK = "https://example.org/accounts/reset/MQ/token/"
 
 
@@ -33,6 +34,26 @@ class MailTaskTests(TestCase):
         self.assertEqual(result, "Password reset email sent to bo@example.org")
         self.assertEqual((message.subject, message.to), ("Password Reset Request", ["bo@example.org"]))
         self.assertIn(LINK, message.body)
+
+    def test_they_leave_no_result_behind(self) -> None:
+        for task in (tasks.send_welcome_email, tasks.send_password_reset_email, tasks.request_password_reset):
+            self.assertTrue(task.ignore_result, task.name)
+
+    def test_a_mail_says_that_no_person_wrote_it(self) -> None:
+        tasks.send_welcome_email.delay(user_id=user().pk, login_url=LOGIN)
+
+        self.assertEqual(mail.outbox[0].message()["Auto-Submitted"], "auto-generated")
+
+    @override_settings(DEFAULT_FROM_EMAIL="Django SaaS <noreply@example.org>")
+    def test_a_repeated_mail_has_the_message_id_of_the_first_and_another_has_not(self) -> None:
+        kwargs = {"user_id": user().pk, "login_url": LOGIN}
+        for task_id in (FIRST, FIRST, SECOND):
+            tasks.send_welcome_email.apply(kwargs=kwargs, task_id=task_id)
+
+        first, repeated, second = (message.message()["Message-ID"] for message in mail.outbox)
+        self.assertRegex(first, r"^<[-0-9a-f]{36}@example\.org>$")
+        self.assertEqual(repeated, first)
+        self.assertNotEqual(second, first)
 
     def test_a_missing_user_is_a_warning_and_no_failure(self) -> None:
         with self.assertLogs("core", "WARNING") as logs:
@@ -105,6 +126,14 @@ class RetryTests(TestCase):
     @override_settings(CELERY_TASK_MAX_RETRIES=5)
     def test_the_number_is_a_setting(self) -> None:
         self.assertEqual(self.tries(ConnectionRefusedError()), 6)
+
+    def test_celery_is_told_to_wait_twice_as_long_each_time(self) -> None:
+        send = tasks.send_welcome_email
+        with mock.patch.object(send, "signature_from_request", wraps=send.signature_from_request) as again:
+            self.tries(ConnectionRefusedError())
+
+        for call, seconds in zip(again.call_args_list, (60, 120, 240), strict=True):
+            self.assertAlmostEqual(call.kwargs["countdown"], seconds, delta=seconds / 10)
 
     def test_what_is_final_is_tried_once(self) -> None:
         self.assertEqual(self.tries(TemplateSyntaxError()), 1)
