@@ -24,9 +24,9 @@ COUNT = f"""
 def seconds_to_wait(action: str, request: HttpRequest, account: str) -> int:
     """Count this attempt; return 0 when it is allowed. `account` counts whether it exists or not."""
     limits = settings.RATE_LIMITS[action]
-    return max(
-        count(f"{action} address {client_network(request)}", limits["address"]),
-        count(f"{action} account {plain(account)}", limits["account"]),
+    # Not the account too when the address is over its limit: nobody shall lock others out that way.
+    return count(f"{action} address {client_network(request)}", limits["address"]) or count(
+        f"{action} account {plain(account)}", limits["account"]
     )
 
 

@@ -38,6 +38,16 @@ class LimitedPagesTests(TestCase):
             with self.subTest(page):
                 self.assertEqual(self.statuses(page, ["a", "b", "c"])[2:], [429])
 
+    @override_settings(RATE_LIMITS=limit(address=1, account=2))
+    def test_an_address_over_its_limit_uses_up_no_accounts(self) -> None:
+        for page in self.fields:
+            with self.subTest(page):
+                self.statuses(page, ["bo"] * 3)
+
+                response = self.client.post(page, {self.fields[page]: "bo"}, REMOTE_ADDR="192.0.2.7")
+
+                self.assertEqual(response.status_code, 200)
+
     @override_settings(RATE_LIMITS=limit(account=1))
     def test_they_do_not_tell_whether_an_account_exists(self) -> None:
         user()
