@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from typing import Any
 
 from django import forms
@@ -12,8 +13,9 @@ ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z\u0080-\U0010ffff]+"
 
 @deconstructible
 class AddressValidator(EmailValidator):
-    """Django's, with letters of every script before the “@” (RFC 6531) and without quoted local parts."""
+    """Django's, with letters of every script before the “@” (RFC 6531), always with a domain, never quoted."""
 
+    domain_allowlist = []
     user_regex = re.compile(rf"^{ATOM}(\.{ATOM})*\Z", re.IGNORECASE)
 
     def __call__(self, value: str | None) -> None:
@@ -22,11 +24,19 @@ class AddressValidator(EmailValidator):
             raise ValidationError(self.message, code=self.code)
         super().__call__(value)
 
+    def validate_domain_part(self, domain_part: str) -> bool:
+        return bool(self.domain_regex.match(domain_part))
+
 
 class AddressFormField(forms.EmailField):
     default_validators = [AddressValidator()]
     # A browser's `type=email` refuses letters outside ASCII before the “@”.
     widget = forms.TextInput(attrs={"inputmode": "email", "autocomplete": "email", "autocapitalize": "none"})
+
+    def to_python(self, value: Any) -> Any:
+        # One spelling for what looks the same: keyboards differ in how they write “ö”.
+        address = super().to_python(value)
+        return address and unicodedata.normalize("NFC", address)
 
 
 class AddressField(models.EmailField):  # type: ignore[type-arg]

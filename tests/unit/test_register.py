@@ -1,3 +1,4 @@
+import unicodedata
 from unittest import mock
 
 from django.core import mail
@@ -101,6 +102,22 @@ class RegisterTests(TestCase):
         response = self.client.post(self.url, {**FORM, "username": "al@example.org"})
 
         self.assertIn("username", response.context["form"].errors)
+
+    def test_it_takes_both_ways_to_write_a_letter_for_the_same_address(self) -> None:
+        for form in ("NFC", "NFD"):
+            name = f"bo-{form}"
+            address = unicodedata.normalize(form, "jörg@example.org")
+            response = self.client.post(self.url, {**FORM, "username": name, "email": address})
+
+        self.assertEqual(set(response.context["form"].errors), {"email"})
+        self.assertEqual(User.objects.get().email, unicodedata.normalize("NFC", "jörg@example.org"))
+
+    def test_it_refuses_addresses_without_a_domain(self) -> None:
+        for host in ("localhost", "[127.0.0.1]", "[::1]"):
+            with self.subTest(host):
+                response = self.client.post(self.url, {**FORM, "email": f"bo@{host}"})
+
+                self.assertIn("email", response.context["form"].errors)
 
     def test_it_refuses_addresses_with_characters_that_cannot_be_seen(self) -> None:
         for character in ("\u2028", "\x85", "\u202e", "\u200b"):
