@@ -178,7 +178,7 @@ class ExecutionTests(DurableCase):
         record = self.record()
         self.assertEqual(states, ["RETRY"])
         self.assertEqual((record.state, record.retries, record.attempts), (State.WAITING, 1, 1))
-        self.assertGreater(record.due_at, now() + timedelta(seconds=50))
+        self.assertAlmostEqual(record.due_at, now() + timedelta(seconds=60), delta=timedelta(seconds=10))
 
     def test_a_duplicate_does_not_run_before_its_retry_is_due(self) -> None:
         (message,) = self.fetch("email")
