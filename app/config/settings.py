@@ -159,12 +159,12 @@ LOGGING = build(
 CELERY_BROKER_URL = env.celery_url(
     "CELERY_BROKER_URL",
     "memory://" if LOCAL else "redis://localhost:6379/0",
-    ("redis", "rediss", "redis+socket", "sentinel", "memory"),
+    ("redis", "rediss", "redis+socket", "memory"),
 )
 CELERY_RESULT_BACKEND = env.celery_url(
     "CELERY_RESULT_BACKEND",
     "cache+memory://" if LOCAL else "redis://localhost:6379/1",
-    ("redis", "rediss", "redis+socket", "sentinel", "cache+memory"),
+    ("redis", "rediss", "redis+socket", "cache+memory"),
 )
 CELERY_TASK_ALWAYS_EAGER = CELERY_TASK_EAGER_PROPAGATES = env.boolean("CELERY_ALWAYS_EAGER", TESTING)
 CELERY_TIMEZONE = TIME_ZONE

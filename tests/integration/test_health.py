@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import requests
 
+from core.health import check_broker
 from tests.integration.browser import Browser
 from tests.integration.conftest import Start
-from tests.integration.servers import Postgres, Process, Redis, black_hole, free_port, listening, wait_until
+from tests.integration.servers import Postgres, Process, Redis, black_hole, free_port, listening, program, wait_until
 
 
 @contextmanager
@@ -104,6 +107,20 @@ def test_it_fails_in_bounded_time_when_the_database_is_silent(browser: Browser, 
     assert {response.status_code for response, _ in answers} == {503}
     assert quickest(answers) <= 8
     wait_until(lambda: ask(browser)[0].status_code == 200, "health is back")
+
+
+def test_it_asks_a_broker_behind_a_socket_file(tmp_path: Path) -> None:
+    # A path of its own, since sockets' may have no more than 107 characters.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "redis.sock"
+        server = Process(
+            [program("redis-server", "redis-server"), "--port", "0", "--unixsocket", str(path)], tmp_path / "log"
+        )
+        wait_until(path.exists, "Redis listens")
+        try:
+            check_broker(f"redis+socket://{path}?virtual_host=3")
+        finally:
+            server.stop()
 
 
 @contextmanager

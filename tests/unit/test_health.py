@@ -1,6 +1,7 @@
 import io
 import json
 import socket
+import time
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,11 @@ NO_DATABASE: dict[str, Any] = {"attribute": "cursor", "side_effect": Operational
 
 class HealthTests(TestCase):
     url = "/health/"
+    broken_brokers = {
+        "redis+socket:///missing": "ConnectionError",
+        "rediss://127.0.0.1:1/0": "ConnectionError",
+        "sentinel://127.0.0.1:1/0": "ValueError",
+    }
 
     def test_it_is_ok(self) -> None:
         response = self.client.get(self.url)
@@ -37,6 +43,24 @@ class HealthTests(TestCase):
 
         self.assertEqual((response.status_code, response.json()), (200, {"status": "ok"}))
         self.assertEqual(logs.output, ["WARNING:core.health:The broker does not answer: ConnectionError"])
+
+    def test_it_is_ok_whatever_is_wrong_with_the_broker(self) -> None:
+        for url, error in self.broken_brokers.items():
+            with self.subTest(url), override_settings(CELERY_BROKER_URL=url), self.assertLogs("core.health") as logs:
+                begin = time.monotonic()
+
+                response = self.client.get(self.url)
+
+                self.assertEqual(response.json(), {"status": "ok"})
+                self.assertLess(time.monotonic() - begin, 1)
+            self.assertIn(error, logs.output[0])
+
+    def test_it_asks_over_a_socket_file_too(self) -> None:
+        client = health.redis_client("redis+socket://user:pw@/run/redis.sock?virtual_host=3")
+
+        arguments = client.connection_pool.connection_kwargs
+        wanted = {"path": "/run/redis.sock", "db": 3, "username": "user", "password": "pw", "socket_timeout": 0.4}
+        self.assertEqual({name: arguments[name] for name in wanted}, wanted)
 
     def test_it_is_not_kept_by_caches(self) -> None:
         self.assertIn("no-store", self.client.get(self.url).headers["Cache-Control"])
