@@ -1,5 +1,6 @@
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth import views
 from django.contrib.messages.views import SuccessMessageMixin
@@ -7,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.views.generic import CreateView
 from django.views.generic.base import View
 
@@ -80,6 +81,11 @@ class LoginView(RateLimitMixin, views.LoginView):
     redirect_authenticated_user = True
     rate_limit = "login"
     account_field = "username"
+
+    def get_redirect_url(self) -> str:  # type: ignore[override]
+        # The one would be asked for by GET, which it refuses; the other lead here for ever.
+        url = super().get_redirect_url()
+        return "" if urlsplit(url).path in (reverse("logout"), reverse("login")) else url
 
 
 class PasswordResetView(RateLimitMixin, views.PasswordResetView):

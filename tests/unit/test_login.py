@@ -1,4 +1,5 @@
 from unittest import mock
+from urllib.parse import urlencode
 
 from django.contrib.auth.hashers import make_password
 from django.test import TestCase
@@ -73,6 +74,16 @@ class LoginTests(TestCase):
 
         al.refresh_from_db()
         self.assertTrue(al.password.startswith("argon2$"))
+
+    def test_it_leads_on_but_to_no_page_that_would_fail(self) -> None:
+        for wanted, led_to in (("/admin/", "/admin/"), ("/accounts/logout/?x", "/"), ("/accounts/login/", "/")):
+            url = f"{self.url}?{urlencode({'next': wanted})}"
+            with self.subTest(wanted):
+                self.client.logout()
+                response = self.client.post(url, {"username": "bo", "password": PASSWORD})
+
+                self.assertRedirects(response, led_to, fetch_redirect_response=False)
+                self.assertRedirects(self.client.get(url), led_to, fetch_redirect_response=False)
 
     def test_it_sends_those_who_are_logged_in_home(self) -> None:
         self.client.force_login(self.bo)
