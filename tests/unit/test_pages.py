@@ -24,6 +24,14 @@ class PageTests(TestCase):
             self.assertEqual(page.count("<h1>"), 1)
 
 
+class CacheTests(TestCase):
+    def test_none_keeps_what_only_those_who_are_signed_in_see(self) -> None:
+        self.client.force_login(user())
+        for path in SIGNED_IN:
+            with self.subTest(path):
+                self.assertIn("no-store", self.client.get(f"/accounts/{path}/").headers.get("Cache-Control", ""))
+
+
 class BadRequestTests(TestCase):
     def test_a_body_in_an_encoding_for_no_form_is_refused_with_a_page(self) -> None:
         client = Client(enforce_csrf_checks=True, raise_request_exception=False)
