@@ -2,7 +2,15 @@ import logging
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UserCreationForm, UsernameField
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    PasswordChangeForm,
+    PasswordResetForm,
+    SetPasswordForm,
+    UserCreationForm,
+    UsernameField,
+)
+from django.core.validators import MaxLengthValidator
 
 from accounts.fields import AddressFormField
 from accounts.models import User
@@ -10,9 +18,21 @@ from core.tasks import request_password_reset
 
 log = logging.getLogger(__name__)
 EMAIL_LENGTH = 254
+PASSWORD_LENGTH = 4096
 
 
-class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
+class PasswordLengthMixin(forms.BaseForm):
+    """Refuses passwords so long that hashing and comparing them is work."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.PasswordInput):
+                # Not the attribute `maxlength`: browsers cut off what is longer, and say nothing.
+                field.validators.append(MaxLengthValidator(PASSWORD_LENGTH))
+
+
+class RegisterForm(PasswordLengthMixin, UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("username", "email")
@@ -24,7 +44,7 @@ class RegisterForm(UserCreationForm):  # type: ignore[type-arg]
         return email
 
 
-class LoginForm(AuthenticationForm):
+class LoginForm(PasswordLengthMixin, AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
         "invalid_login": "Name and password do not match. Capital letters matter in the password.",
@@ -37,6 +57,14 @@ class LoginForm(AuthenticationForm):
             max_length=EMAIL_LENGTH,
             widget=forms.TextInput(attrs={"autofocus": True}),
         )
+
+
+class NewPasswordForm(PasswordLengthMixin, SetPasswordForm):  # type: ignore[type-arg]
+    pass
+
+
+class ChangePasswordForm(PasswordLengthMixin, PasswordChangeForm):
+    pass
 
 
 class CustomPasswordResetForm(PasswordResetForm):
