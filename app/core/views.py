@@ -6,9 +6,11 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
 
 @never_cache
+@require_safe
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     return render(request, "home.html")

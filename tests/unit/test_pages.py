@@ -24,6 +24,18 @@ class PageTests(TestCase):
             self.assertEqual(page.count("<h1>"), 1)
 
 
+class MethodTests(TestCase):
+    def test_pages_that_only_show_something_refuse_all_but_get_and_head(self) -> None:
+        client = Client(enforce_csrf_checks=True)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
+            with self.subTest(method):
+                self.assertEqual(client.generic(method, "/health/").status_code, 405)
+        for method in ("OPTIONS", "TRACE"):
+            with self.subTest(f"{method} home"):
+                self.assertEqual(client.generic(method, "/").status_code, 405)
+        self.assertEqual(client.head("/health/").status_code, 200)
+
+
 class CacheTests(TestCase):
     def test_none_keeps_what_only_those_who_are_signed_in_see(self) -> None:
         self.client.force_login(user())
