@@ -4,14 +4,25 @@ import sys
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, import_modules, setup_logging
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from core import broker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 broker.install()
+
+
+@import_modules.connect
+def refuse_wrong_settings(**kwargs: Any) -> None:
+    """Stop `celery` where its later receivers would fail: it logs a traceback for each and carries on."""
+    try:
+        settings.INSTALLED_APPS  # noqa: B018
+    except ImproperlyConfigured as error:
+        sys.exit(f"Error: {error}")
+
 
 app = Celery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Collection
 from email.utils import parseaddr
+from ssl import CERT_REQUIRED, VerifyMode
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import environ
 from click import ClickException
@@ -22,6 +23,8 @@ EMAIL_PORTS: dict[str, int | None] = {
     "filemail": None,
     "memorymail": None,
 }
+# Spelt as both redis-py and Celery know them.
+CERTIFICATES = ("required", "optional", "none")
 
 
 class WrongSetting(ImproperlyConfigured, ClickException):
@@ -89,7 +92,15 @@ def celery_url(name: str, default: str, schemes: Collection[str]) -> str:
     value, parts = url(name, default, schemes)
     if parts.scheme in ("redis", "rediss") and not (parts.path.strip("/") or "0").isdecimal():
         raise WrongSetting(f"{name} must end in the number of a Redis database, like /0.")
+    asked = parse_qs(parts.query, keep_blank_values=True).get("ssl_cert_reqs", CERTIFICATES)
+    if asked[0] not in CERTIFICATES:
+        raise WrongSetting(f"{name} must have as its ssl_cert_reqs one of {', '.join(CERTIFICATES)}.")
     return value
+
+
+def certificates(url: str) -> dict[str, VerifyMode] | None:
+    """What holds unless the URL says otherwise: without, Kombu trusts any server and the result backend refuses."""
+    return {"ssl_cert_reqs": CERT_REQUIRED} if url.startswith("rediss://") else None
 
 
 def database(name: str, default: str | None) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from config.env import WrongSetting
+
 STRATEGIES = ("console", "pid")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMAT = {
@@ -66,7 +68,10 @@ class ProcessFileHandler(RotatingFileHandler):
 def handlers(strategy: str, folder: Path, celery_level: str) -> dict[str, Any]:
     if strategy == "console":
         return {"console": console()}
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongSetting(f"LOGS_DIR must be a folder that is there or can be made: {error.strerror}.") from None
     file = {"()": ProcessFileHandler, "folder": str(folder), "formatter": "line"}
     return {
         "console": console(),

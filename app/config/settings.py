@@ -166,6 +166,8 @@ CELERY_RESULT_BACKEND = env.celery_url(
     "cache+memory://" if LOCAL else "redis://localhost:6379/1",
     ("redis", "rediss", "redis+socket", "cache+memory"),
 )
+CELERY_BROKER_USE_SSL = env.certificates(CELERY_BROKER_URL)
+CELERY_REDIS_BACKEND_USE_SSL = env.certificates(CELERY_RESULT_BACKEND)
 CELERY_TASK_ALWAYS_EAGER = CELERY_TASK_EAGER_PROPAGATES = env.boolean("CELERY_ALWAYS_EAGER", TESTING)
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]

@@ -84,6 +84,27 @@ class CelerySettingsTests(SimpleTestCase):
         self.assertGreater(options["visibility_timeout"], 7200 + 660)
 
 
+class CertificateTests(SimpleTestCase):
+    """A server's certificate is verified unless its URL says otherwise."""
+
+    show = (
+        "from redis import SSLConnection; from config import celery_app as a; "
+        "print(SSLConnection(**a.connection().ssl).cert_reqs.name, a.backend.connparams['ssl_cert_reqs'].name)"
+    )
+
+    def certificates(self, query: str) -> str:
+        urls = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), f"rediss://127.0.0.1:1/0{query}")
+        result = run("-c", self.show, **urls)
+        return result.stdout.strip() or result.stderr
+
+    def test_it_is_required(self) -> None:
+        for query in ("", "?ssl_cert_reqs=required", "?ssl_ca_certs=/etc/hostname"):
+            self.assertEqual(self.certificates(query), "CERT_REQUIRED CERT_REQUIRED", query)
+
+    def test_it_can_be_left_out(self) -> None:
+        self.assertIn("CERT_NONE CERT_NONE", self.certificates("?ssl_cert_reqs=none"))
+
+
 class NameCheckTests(SimpleTestCase):
     def test_it_finds_an_old_setting(self) -> None:
         with override_settings(CELERYD_PREFETCH_MULTIPLIER=1), self.assertRaisesMessage(SystemCheckError, "core.E001"):
@@ -116,7 +137,15 @@ class StartTests(SimpleTestCase):
         self.assert_one_sentence(run("manage.py", "check", CELERY_RESULT_EXPIRES="soon"), 1)
 
     def test_celery_says_so(self) -> None:
-        self.assert_one_sentence(run("-m", "celery", "-A", "config", "worker", CELERY_RESULT_EXPIRES="soon"), 1)
+        for program in (["worker"], ["beat"], ["flower"], ["inspect", "active"]):
+            with self.subTest(program[0]):
+                self.assert_one_sentence(run("-m", "celery", "-A", "config", *program, CELERY_RESULT_EXPIRES="soon"), 1)
+
+    def test_a_folder_of_logs_that_cannot_be_made_is_told_too(self) -> None:
+        for folder in ("/proc/nope", "/etc/passwd"):
+            result = run("manage.py", "check", LOG_STRATEGY="pid", LOGS_DIR=folder)
+
+            self.assertRegex(result.stderr, r"\Amanage.py: LOGS_DIR must be a folder .*\n\Z")
 
     def test_gunicorn_gives_up(self) -> None:
         self.assert_one_sentence(run("-c", "import config.wsgi", CELERY_RESULT_EXPIRES="soon"), 3)
