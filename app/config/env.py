@@ -2,19 +2,30 @@
 
 import os
 from collections.abc import Collection
-from email.utils import parseaddr
+from difflib import get_close_matches
+from email.policy import SMTP
 from ssl import CERT_REQUIRED, VerifyMode
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 import environ
 from click import ClickException
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import split_domain_port
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 
 env = environ.Env()
 # Every variable that settings read: docs/settings.md, .env.example and the system check are compared with it.
 READ: set[str] = set()
 FALSE = ("false", "off", "no", "n", "0")
+# What PostgreSQL, sockets and Celery's clocks take.
+MAXIMUM = 2**31 - 1
+# Celery's command line puts these into the environment of its own processes.
+SET_BY_CELERY = {
+    f"CELERY_{name}"
+    for name in ("CONFIG_MODULE", "LOADER", "LOG_FILE", "LOG_REDIRECT", "LOG_REDIRECT_LEVEL", "SKIP_CHECKS")
+}
 EMAIL_PORTS: dict[str, int | None] = {
     "smtp": 25,
     "smtp+tls": 587,
@@ -36,6 +47,8 @@ def text(name: str, default: str | None = None) -> str:
     value = os.environ.get(name, "").strip() or default
     if value is None:
         raise WrongSetting(f"{name} is required when DEBUG is off.")
+    if not value.isprintable():
+        raise WrongSetting(f"{name} must be one line without control characters.")
     return value
 
 
@@ -54,6 +67,8 @@ def integer(name: str, default: int, minimum: int = 1) -> int:
         raise WrongSetting(f"{name} must be a whole number of {minimum} or more, not “{value}”.") from None
     if number < minimum:
         raise WrongSetting(f"{name} must be a whole number of {minimum} or more, not {number}.")
+    if number > MAXIMUM:
+        raise WrongSetting(f"{name} must be a whole number of {MAXIMUM} or less, not {number}.")
     return number
 
 
@@ -64,8 +79,16 @@ def choice(name: str, default: str, allowed: Collection[str]) -> str:
     return value
 
 
-def names(name: str, default: str | None = None) -> list[str]:
-    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+def hosts(name: str, default: str | None = None) -> list[str]:
+    found = [part.strip() for part in text(name, default).split(",") if part.strip()]
+    if not found or not all(host == "*" or is_host(host) for host in found):
+        raise WrongSetting(f"{name} must be host names without scheme and port, separated by commas.")
+    return found
+
+
+def is_host(value: str) -> bool:
+    host, port = split_domain_port(value)
+    return bool(host) and not port
 
 
 def url(name: str, default: str | None, schemes: Collection[str]) -> tuple[str, SplitResult]:
@@ -73,9 +96,11 @@ def url(name: str, default: str | None, schemes: Collection[str]) -> tuple[str, 
     value = text(name, default)
     try:
         parts = urlsplit(value)
-        _ = parts.port
+        port = parts.port
     except ValueError:
-        raise WrongSetting(f"{name} must be a URL with a valid host and a port up to 65535.") from None
+        port = 0
+    if port == 0:
+        raise WrongSetting(f"{name} must be a URL with a valid host and a port from 1 to 65535.")
     if parts.scheme not in schemes or "://" not in value:
         raise WrongSetting(f"{name} must be a URL that begins with {' or '.join(f'{s}://' for s in schemes)}.")
     return value, parts
@@ -83,7 +108,7 @@ def url(name: str, default: str | None, schemes: Collection[str]) -> tuple[str, 
 
 def site(name: str, default: str | None) -> str:
     value, parts = url(name, default, ("https", "http"))
-    if not parts.hostname or parts.path.strip("/") or parts.query:
+    if not split_domain_port(parts.netloc)[0] or value.rstrip("/") != f"{parts.scheme}://{parts.netloc}":
         raise WrongSetting(f"{name} must be a scheme and a host alone, like https://example.org.")
     return value.rstrip("/")
 
@@ -92,6 +117,8 @@ def celery_url(name: str, default: str, schemes: Collection[str]) -> str:
     value, parts = url(name, default, schemes)
     if parts.scheme in ("redis", "rediss") and not (parts.path.strip("/") or "0").isdecimal():
         raise WrongSetting(f"{name} must end in the number of a Redis database, like /0.")
+    if parts.scheme == "redis+socket" and not parts.path.strip("/"):
+        raise WrongSetting(f"{name} must name a socket, like redis+socket:///run/redis.sock.")
     asked = parse_qs(parts.query, keep_blank_values=True).get("ssl_cert_reqs", CERTIFICATES)
     if asked[0] not in CERTIFICATES:
         raise WrongSetting(f"{name} must have as its ssl_cert_reqs one of {', '.join(CERTIFICATES)}.")
@@ -109,6 +136,7 @@ def database(name: str, default: str | None) -> dict[str, Any]:
         raise WrongSetting(f"{name} must end in the name of a database.")
     config: dict[str, Any] = env.db_url_config(value)
     if config["ENGINE"].endswith("postgresql"):
+        check_options(name, parts.query)
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         config["OPTIONS"] = {"connect_timeout": 3, **config.get("OPTIONS", {})}
     else:
@@ -117,20 +145,56 @@ def database(name: str, default: str | None) -> dict[str, Any]:
     return config
 
 
+def check_options(name: str, query: str) -> None:
+    try:
+        make_conninfo("", **dict(parse_qsl(query, keep_blank_values=True)))
+    except ProgrammingError:
+        raise WrongSetting(f"{name} must have no other parameters than those of libpq.") from None
+
+
 def mail_server(name: str, default: str | None) -> dict[str, Any]:
     """Django's EMAIL_* settings from `smtp://`, `smtp+tls://` (STARTTLS), `smtp+ssl://` or a local backend."""
     value, parts = url(name, default, EMAIL_PORTS)
     config: dict[str, Any] = env.email_url_config(value)
     config["EMAIL_PORT"] = config["EMAIL_PORT"] or EMAIL_PORTS[parts.scheme]
     if parts.scheme.startswith("smtp"):
-        if not parts.hostname:
-            raise WrongSetting(f"{name} must name a host, like smtp://localhost:25.")
+        if not split_domain_port(parts.netloc.rpartition("@")[2])[0] or value.count("@") > 1:
+            raise WrongSetting(f"{name} must name a host, like smtp://localhost:25, after at most one @.")
+        if bool(parts.username) != bool(parts.password):
+            raise WrongSetting(f"{name} must have both a user and a password, or neither.")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise WrongSetting(f"{name} must end with the host and the port.")
         config["EMAIL_BACKEND"] = "core.smtp.EmailBackend"
+    if parts.scheme == "filemail" and not config["EMAIL_FILE_PATH"]:
+        raise WrongSetting(f"{name} must name a folder, like filemail:///folder.")
     return config
 
 
 def sender(name: str, default: str | None) -> str:
     value = text(name, default)
-    if not all(parseaddr(value)[1].partition("@")[::2]):
-        raise WrongSetting(f"{name} must be an e-mail address, like “Django SaaS <noreply@example.org>”.")
+    if not is_mailbox(value):
+        raise WrongSetting(f"{name} must be one e-mail address, like “Django SaaS <noreply@example.org>”.")
     return value
+
+
+def is_mailbox(value: str) -> bool:
+    try:
+        header = SMTP.header_factory("From", value)
+    except IndexError:
+        # The parser looks behind an @ at the end.
+        return False
+    return not header.defects and len(header.addresses) == 1 and bool(header.addresses[0].domain)
+
+
+def refuse_unknown(prefix: str) -> None:
+    """Refuse what would have no effect. Last, when everything that settings read is known."""
+    for name in sorted(os.environ):
+        if name.startswith(prefix) and name not in READ | SET_BY_CELERY:
+            raise WrongSetting(
+                f"The environment variable {name} has no effect: there is none of that name.{hint(name)}"
+            )
+
+
+def hint(name: str) -> str:
+    close = get_close_matches(name, READ, n=1)
+    return f" Did you mean {close[0]}?" if close else ""

@@ -24,7 +24,7 @@ DEBUG = env.boolean("DEBUG")
 LOCAL = DEBUG or TESTING
 
 SECRET_KEY = env.text("SECRET_KEY", "local-development-only-not-a-secret" if LOCAL else None)
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
 SITE_URL = env.site("SITE_URL", "http://localhost:8000" if LOCAL else None)
 
 INSTALLED_APPS = [
@@ -159,12 +159,13 @@ LOGGING = build(
 CELERY_BROKER_URL = env.celery_url(
     "CELERY_BROKER_URL",
     "memory://" if LOCAL else "redis://localhost:6379/0",
-    ("redis", "rediss", "redis+socket", "memory"),
+    # In production nobody would receive what is sent there.
+    ("redis", "rediss", "redis+socket", *(["memory"] if LOCAL else [])),
 )
 CELERY_RESULT_BACKEND = env.celery_url(
     "CELERY_RESULT_BACKEND",
     "cache+memory://" if LOCAL else "redis://localhost:6379/1",
-    ("redis", "rediss", "redis+socket", "cache+memory"),
+    ("redis", "rediss", "redis+socket", *(["cache+memory"] if LOCAL else [])),
 )
 CELERY_BROKER_USE_SSL = env.certificates(CELERY_BROKER_URL)
 CELERY_REDIS_BACKEND_USE_SSL = env.certificates(CELERY_RESULT_BACKEND)
@@ -176,6 +177,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TRACK_STARTED = True
 CELERY_TASK_SOFT_TIME_LIMIT = env.integer("CELERY_TASK_SOFT_TIME_LIMIT", 1500)
 CELERY_TASK_TIME_LIMIT = env.integer("CELERY_TASK_TIME_LIMIT", 1800)
+if CELERY_TASK_SOFT_TIME_LIMIT >= CELERY_TASK_TIME_LIMIT:
+    raise env.WrongSetting("CELERY_TASK_SOFT_TIME_LIMIT must be less than CELERY_TASK_TIME_LIMIT.")
 # These two are read by core.retries: Celery has no such settings.
 CELERY_TASK_MAX_RETRIES = env.integer("CELERY_TASK_MAX_RETRIES", 3, minimum=0)
 CELERY_TASK_DEFAULT_RETRY_DELAY = env.integer("CELERY_TASK_DEFAULT_RETRY_DELAY", 60)
@@ -216,3 +219,5 @@ CELERY_BEAT_SCHEDULE = {
     "forget-rate-limits-daily": {"task": "core.tasks.forget_rate_limits", "schedule": crontab(hour=2, minute=10)},
     "purge-done-records-hourly": {"task": "core.tasks.purge_done_records", "schedule": crontab(minute=20)},
 }
+
+env.refuse_unknown("CELERY")

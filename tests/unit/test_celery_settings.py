@@ -110,20 +110,6 @@ class NameCheckTests(SimpleTestCase):
         with override_settings(CELERYD_PREFETCH_MULTIPLIER=1), self.assertRaisesMessage(SystemCheckError, "core.E001"):
             call_command("check")
 
-    def test_it_finds_a_misspelt_variable_and_names_the_right_one(self) -> None:
-        with (
-            mock.patch.dict(os.environ, CELERY_PREFETCH_MULTIPLYER="1"),
-            self.assertRaisesMessage(SystemCheckError, "Did you mean CELERY_PREFETCH_MULTIPLIER?"),
-        ):
-            call_command("check")
-
-    def test_it_wants_the_soft_limit_below_the_hard_one(self) -> None:
-        with (
-            override_settings(CELERY_TASK_SOFT_TIME_LIMIT=1800),
-            self.assertRaisesMessage(SystemCheckError, "core.E003"),
-        ):
-            call_command("check")
-
 
 class StartTests(SimpleTestCase):
     """What a person sees when a value is wrong."""
@@ -140,6 +126,19 @@ class StartTests(SimpleTestCase):
         for program in (["worker"], ["beat"], ["flower"], ["inspect", "active"]):
             with self.subTest(program[0]):
                 self.assert_one_sentence(run("-m", "celery", "-A", "config", *program, CELERY_RESULT_EXPIRES="soon"), 1)
+
+    def test_every_program_refuses_a_name_without_effect(self) -> None:
+        programs = (
+            ["manage.py", "check"],
+            ["-c", "import config.wsgi"],
+            *(["-m", "celery", "-A", "config", name] for name in ("worker", "beat", "flower")),
+        )
+        for program in programs:
+            with self.subTest(program[-1]):
+                result = run(*program, CELERYD_CONCURRENCY="4")
+
+                self.assertNotEqual(result.returncode, 0)
+                self.assertRegex(result.stderr, r"\A.*CELERYD_CONCURRENCY has no effect.*\n\Z")
 
     def test_a_folder_of_logs_that_cannot_be_made_is_told_too(self) -> None:
         for folder in ("/proc/nope", "/etc/passwd"):

@@ -90,9 +90,54 @@ class WrongValueTests(SimpleTestCase):
         "engine": ("DATABASE_URL", "mysql://localhost/saas", "DATABASE_URL must be a URL that begins with postgres://"),
         "name": ("DATABASE_URL", "postgres://localhost", "DATABASE_URL must end in the name of a database."),
         "path": ("SITE_URL", "https://example.org/app", "SITE_URL must be a scheme and a host alone"),
-        "host": ("EMAIL_URL", "smtp://", "EMAIL_URL must name a host"),
-        "sender": ("DEFAULT_FROM_EMAIL", "noreply", "DEFAULT_FROM_EMAIL must be an e-mail address"),
+        "sender": ("DEFAULT_FROM_EMAIL", "noreply", "DEFAULT_FROM_EMAIL must be one e-mail address"),
+        "soft limit": ("CELERY_TASK_TIME_LIMIT", "10", "CELERY_TASK_SOFT_TIME_LIMIT must be less than"),
+        "too large": ("RATE_LIMIT_WINDOW", "9" * 20, "RATE_LIMIT_WINDOW must be a whole number of 2147483647 or less"),
+        "control": ("DEFAULT_FROM_EMAIL", "a@example.org\nBcc: b@example.org", "DEFAULT_FROM_EMAIL must be one line"),
+        "old name": ("CELERYD_CONCURRENCY", "4", "variable CELERYD_CONCURRENCY has no effect"),
+        "misspelt": ("CELERY_PREFETCH_MULTIPLYER", "1", "Did you mean CELERY_PREFETCH_MULTIPLIER?"),
     }
+    # Of each variable, what must be refused.
+    refused = {
+        "ALLOWED_HOSTS": (",", "https://example.org", "example.org:443", "exa mple", "*.example.org"),
+        "SITE_URL": (
+            *("https://user:pw@example.org", "https://example.org#f", "https://exa mple.org", "https://*.example.org"),
+            *("https://", "https://example.org?", "https://example.org:0"),
+        ),
+        "DEFAULT_FROM_EMAIL": ("a@example.org, b@example.org", "a@b c", "@example.org", "a@", "<a@example.org"),
+        "EMAIL_URL": (
+            *("smtp://", "smtp://u:p@ss@mail", "smtp://u@mail", "smtp://:p@mail", "smtp://mail?ssl=maybe"),
+            *("smtp+tls://mail?use_ssl=true", "smtp://mail:0", "smtp://host name", "filemail://"),
+        ),
+        "DATABASE_URL": tuple(
+            f"postgres://localhost{rest}" for rest in ("/saas?conn_max_age=abc", "/saas?nonsense=1", ":0/saas", "?a")
+        ),
+        "CELERY_BROKER_URL": (
+            *("redis://localhost:0/0", "redis+socket://", "memory://", "sentinel://localhost"),
+            "rediss://localhost/0?ssl_cert_reqs=CERT_REQUIRED",
+        ),
+        "CELERY_RESULT_BACKEND": ("cache+memory://", "redis+socket:///"),
+    }
+    accepted = {
+        "ALLOWED_HOSTS": ("*", ".example.org, saas", "[::1],127.0.0.1"),
+        "SITE_URL": ("https://127.0.0.1:8443/", "https://[::1]", "http://saas"),
+        "DEFAULT_FROM_EMAIL": ("a@example.org", "Jörgs Dienst <noreply@10.0.0.1>", "a@bücher.example"),
+        "EMAIL_URL": ("smtp://mail", "smtp+ssl://u%40x:p%2F@10.0.0.1:465/", "smtp://[::1]:25", "filemail:///folder"),
+        "DATABASE_URL": ("postgres://u:p%40@[::1]:5433/saas?sslmode=require", "postgres://%2Frun%2Fpg/saas"),
+        "CELERY_BROKER_URL": ("redis+socket:///run/redis.sock?virtual_host=3", "redis://:pw@localhost"),
+    }
+
+    def test_they_are_refused_by_name(self) -> None:
+        for name, values in self.refused.items():
+            for value in values:
+                with self.subTest(name, value=value), self.assertRaisesMessage(ImproperlyConfigured, f"{name} must"):
+                    read(**{name: value})
+
+    def test_good_ones_are_not(self) -> None:
+        for name, values in self.accepted.items():
+            for value in values:
+                with self.subTest(name, value=value):
+                    self.assertTrue(read(**{name: value})["SITE_URL"])
 
     def test_they_are_told_in_one_sentence_with_the_variable(self) -> None:
         for case, (name, value, sentence) in self.wrong.items():
