@@ -64,6 +64,64 @@ class ProductionTests(SimpleTestCase):
         self.assertTrue(settings["DATABASES"]["default"]["ENGINE"].endswith("sqlite3"))
 
 
+def taken(settings: dict[str, Any]) -> dict[str, Any]:
+    """What became of the variables that go elsewhere than into Celery."""
+    limits = settings["RATE_LIMITS"]
+    loggers = settings["LOGGING"]["loggers"]
+    return {
+        "EMAIL_TIMEOUT": settings["EMAIL_TIMEOUT"],
+        "RATE_LIMIT_WINDOW": settings["RATE_LIMIT_WINDOW"],
+        **{f"RATE_LIMIT_{page}_PER_{what}".upper(): limits[page][what] for page in limits for what in limits[page]},
+        "CELERY_TASK_MAX_RETRIES": settings["CELERY_TASK_MAX_RETRIES"],
+        "CELERY_TASK_DEFAULT_RETRY_DELAY": settings["CELERY_TASK_DEFAULT_RETRY_DELAY"],
+        "DURABLE_KEEP_DONE": settings["DURABLE_KEEP_DONE"],
+        "DJANGO_LOG_LEVEL": loggers["django"]["level"],
+        "CELERY_LOG_LEVEL": loggers["celery"]["level"],
+        "CELERY_TASK_LOG_LEVEL": loggers["celery.task"]["level"],
+    }
+
+
+class DefaultTests(SimpleTestCase):
+    defaults = {
+        "EMAIL_TIMEOUT": 10,
+        "RATE_LIMIT_WINDOW": 900,
+        "RATE_LIMIT_LOGIN_PER_ADDRESS": 50,
+        "RATE_LIMIT_LOGIN_PER_ACCOUNT": 10,
+        "RATE_LIMIT_REGISTER_PER_ADDRESS": 20,
+        "RATE_LIMIT_REGISTER_PER_ACCOUNT": 5,
+        "RATE_LIMIT_RESET_PER_ADDRESS": 20,
+        "RATE_LIMIT_RESET_PER_ACCOUNT": 5,
+        "CELERY_TASK_MAX_RETRIES": 3,
+        "CELERY_TASK_DEFAULT_RETRY_DELAY": 60,
+        "DURABLE_KEEP_DONE": 86_400,
+        "DJANGO_LOG_LEVEL": "INFO",
+        "CELERY_LOG_LEVEL": "ERROR",
+        "CELERY_TASK_LOG_LEVEL": "ERROR",
+    }
+
+    def test_they_are_those_of_the_specification(self) -> None:
+        self.assertEqual(taken(read()), self.defaults)
+
+    def test_they_are_those_of_the_documentation(self) -> None:
+        rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\w+) \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
+
+        self.assertEqual({name: rows[name] for name in self.defaults}, {n: str(v) for n, v in self.defaults.items()})
+
+    def test_each_variable_takes_effect(self) -> None:
+        levels = {"DJANGO_LOG_LEVEL": "DEBUG", "CELERY_LOG_LEVEL": "INFO", "CELERY_TASK_LOG_LEVEL": "WARNING"}
+        changed = {name: 9001 + number for number, name in enumerate(self.defaults)} | levels
+
+        self.assertEqual(taken(read(**{name: str(value) for name, value in changed.items()})), changed)
+
+    def test_our_own_loggers_have_djangos_level(self) -> None:
+        loggers = read(DJANGO_LOG_LEVEL="WARNING")["LOGGING"]["loggers"]
+
+        self.assertEqual({loggers[name]["level"] for name in ("core", "accounts")}, {"WARNING"})
+
+    def test_browsers_insist_on_tls_for_a_year(self) -> None:
+        self.assertEqual(read()["SECURE_HSTS_SECONDS"], 365 * 24 * 3600)
+
+
 class WrongValueTests(SimpleTestCase):
     wrong = {
         "word for a choice": ("DEBUG", "maybe", "DEBUG must be true or false, not “maybe”."),
