@@ -24,5 +24,6 @@ def boot(lab: Lab, debian: str = "12") -> None:
 def deploy(lab: Lab) -> playbook.Progress:
     result = playbook.run(lab, "site.yml", lab.directory / "site.log", app_release_ref=snapshot.take(paths.ROOT))
     for name, counts in result.recap.items():
-        console.ok(f"{name}: {counts['ok']} tasks, changed={counts['changed']}")
+        if name != "localhost":
+            console.ok(f"{name}: {counts['ok']} tasks, changed={counts['changed']}")
     return result

@@ -77,18 +77,20 @@ def run(lab: Lab, playbook: str, log: Path, **variables: Any) -> Progress:
     return progress
 
 
-def failure(output: str, most: int = 60) -> str:
-    """The last task that failed, from its heading on: what came before it was rescued."""
+def failure(output: str, most: int = 80) -> str:
+    """The last task that failed: what came before it was rescued, and the middle of what is long is left out."""
     lines = output.splitlines()
-    failed = [i for i, line in enumerate(lines) if re.match(r"fatal: |failed: |ERROR!|\[ERROR\]", line)]
+    failed = [number for number, line in enumerate(lines) if re.match(r"fatal: |failed: |ERROR!|\[ERROR\]", line)]
     if not failed:
         return indented(lines[-20:])
     bad = failed[-1]
-    start = next((i for i in range(bad, -1, -1) if TASK.match(lines[i])), bad)
-    end = next(
-        (i for i in range(bad, len(lines)) if TASK.match(lines[i]) or lines[i].startswith("PLAY RECAP")), len(lines)
-    )
-    return indented(lines[start:end][:most])
+    heading = next((line for line in reversed(lines[:bad]) if TASK.match(line)), "")
+    rest = lines[bad:]
+    end = next((i for i, line in enumerate(rest) if TASK.match(line) or line.startswith("PLAY RECAP")), len(rest))
+    told = rest[:end]
+    if len(told) > most:
+        told = [*told[: most // 4], "…", *told[-most * 3 // 4 :]]
+    return indented([heading, *told])
 
 
 def indented(lines: list[str]) -> str:

@@ -1,8 +1,9 @@
 """The lab of a person: `make up`, `make down`, `make status`, `make ssh`."""
 
 import os
+from pathlib import Path
 
-from lab import boot, console, host, image, machine, paths, proof, scratch, sweep
+from lab import boot, console, host, image, machine, paths, proof, scratch, snapshot, sweep
 from lab.labs import FIRST_MACHINE, Lab
 from lab.shell import LabError, require_root
 
@@ -45,6 +46,13 @@ def summary() -> None:
     took = " · ".join(f"{name} {console.duration(seconds)}" for name, seconds in console.timings)
     total = console.duration(sum(seconds for _, seconds in console.timings))
     row("It took", f"{total}: {took}")
+
+
+def tell_if_outdated() -> None:
+    running = Path(machine.execute(LAB, "saas", "readlink", "/srv/saas/current").strip()).name
+    wanted = snapshot.take(paths.ROOT)
+    if not wanted.startswith(running):
+        row("Release", f"{running}, not your tree's {wanted[:12]}: to deploy that, make down, then make up")
 
 
 def addresses() -> None:

@@ -48,6 +48,8 @@ def test_it_names_a_missing_variable(tmp_path: Path, name: str) -> None:
         ("site_domain", "App.example.org:8443", "without a port"),
         ("site_email_url", "smtp.example.org", "smtp+tls://user:password@host:587"),
         ("site_email_url", "smtp://host:port", "smtp+tls://user:password@host:587"),
+        ("site_email_url", "smtp://host:99999", "the port is 1 to 65535"),
+        ("site_email_url", "smtp://user:pass#word@host", "percent-encoded"),
         ("site_default_from_email", "hello", "neither hello@example.org nor Some Name"),
         ("site_admin_email", "admin", "no e-mail address"),
         ("site_tls", "maybe", "it can be selfsigned"),
