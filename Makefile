@@ -21,7 +21,7 @@ setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@touch $@; echo "    ✓ it took $$(($$(date +%s) - $(shell date +%s))) s"
 
 up: setup ## Boot the lab, deploy to it, prove that it works; DEBIAN=13 boots that
 	@$(LAB) up --debian $(DEBIAN)
