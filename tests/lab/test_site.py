@@ -1,4 +1,4 @@
-from lab import boot, console, playbook, proof
+from lab import boot, console, machine, playbook, proof
 from lab.labs import Lab
 
 
@@ -18,3 +18,17 @@ def test_a_second_run_changes_nothing(lab: Lab, first_run: playbook.Progress) ->
 def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: playbook.Progress) -> None:
     with console.step("Proving that it works", "proof"):
         proof.prove(lab)
+
+
+def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_run: playbook.Progress) -> None:
+    """As if it had ended after Redis' configuration was written and before Redis was restarted."""
+    line = "include /etc/redis/saas.conf"
+    forget = f"sed -i '\\|{line}|d' /etc/redis/redis.conf; systemctl restart redis-server"
+    machine.execute(lab, "saas", "sh", "-c", f"{forget}; echo '{line}' >>/etc/redis/redis.conf")
+    assert machine.execute(lab, "saas", "redis-cli", "ping").strip() == "PONG"
+
+    with console.step("Deploying after an interruption", "after an interruption"):
+        again = boot.deploy(lab)
+
+    assert again.changed == ["redis: Restart the unit"]
+    assert "NOAUTH" in machine.execute(lab, "saas", "redis-cli", "ping")
