@@ -114,7 +114,8 @@ def test_it_asks_a_broker_behind_a_socket_file(tmp_path: Path) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "redis.sock"
         server = Process(
-            [program("redis-server", "redis-server"), "--port", "0", "--unixsocket", str(path)], tmp_path / "log"
+            [program("redis-server", "redis-server"), "--port", "0", "--unixsocket", str(path), "--save", ""],
+            tmp_path / "log",
         )
         wait_until(path.exists, "Redis listens")
         try:
