@@ -19,6 +19,8 @@ class EmbeddedWorkerTests(SimpleTestCase):
         super().setUpClass()
         celery_app.conf.task_always_eager = False
         cls.addClassCleanup(setattr, celery_app.conf, "task_always_eager", True)
+        # The worker outlives these tests, and with them the database that its keeper would look into.
+        cls.enterClassContext(mock.patch("core.durable.keeper.Keeper.run"))
         cls.thread = embedded.start_worker()
 
     def test_it_runs_a_chain(self) -> None:
