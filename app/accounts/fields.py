@@ -39,6 +39,7 @@ class AddressFormField(forms.EmailField):
         return address and unicodedata.normalize("NFC", address)
 
 
+# Generic in the stubs alone: subscribing it fails at run time.
 class AddressField(models.EmailField):  # type: ignore[type-arg]
     default_validators = [AddressValidator()]
 

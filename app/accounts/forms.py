@@ -32,6 +32,7 @@ class PasswordLengthMixin(forms.BaseForm):
                 field.validators.append(MaxLengthValidator(PASSWORD_LENGTH))
 
 
+# Generic in the stubs alone: subscribing it fails at run time.
 class RegisterForm(PasswordLengthMixin, UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
@@ -59,6 +60,7 @@ class LoginForm(PasswordLengthMixin, AuthenticationForm):
         )
 
 
+# Generic in the stubs alone: subscribing it fails at run time.
 class NewPasswordForm(PasswordLengthMixin, SetPasswordForm):  # type: ignore[type-arg]
     pass
 

@@ -41,6 +41,7 @@ def too_many_attempts(request: HttpRequest, seconds: int) -> HttpResponse:
     return response
 
 
+# Generic in the stubs alone: subscribing it fails at run time.
 class RegisterView(RateLimitMixin, SuccessMessageMixin, CreateView):  # type: ignore[type-arg]
     form_class = RegisterForm
     template_name = "registration/register.html"
@@ -82,6 +83,7 @@ class LoginView(RateLimitMixin, views.LoginView):
     rate_limit = "login"
     account_field = "username"
 
+    # The stubs name another signature than Django has.
     def get_redirect_url(self) -> str:  # type: ignore[override]
         # The one would be asked for by GET, which it refuses; the other lead here for ever.
         url = super().get_redirect_url()

@@ -19,6 +19,7 @@ broker.install()
 def refuse_wrong_settings(**kwargs: Any) -> None:
     """Stop `celery` where its later receivers would fail: it logs a traceback for each and carries on."""
     try:
+        # Reading any setting is what loads, and checks, them all.
         settings.INSTALLED_APPS  # noqa: B018
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error}")
