@@ -60,6 +60,7 @@ class RegisterView(RateLimitMixin, SuccessMessageMixin, CreateView):  # type: ig
             # Together: no account without its mail, whatever ends in between.
             with transaction.atomic():
                 response = super().form_valid(form)
+                log.info("User %s registers", form.instance.pk, extra={"user_id": form.instance.pk})
                 self.send_welcome(form.instance)
         except IntegrityError:
             # Somebody else was quicker, after the form had looked. Now it finds which field it was.

@@ -13,22 +13,19 @@ from config.env import WrongSetting
 STRATEGIES = ("console", "pid")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMAT = {
-    "format": "[%(levelname)s] %(asctime)s %(name)s - %(message)s",
+    "()": "config.logging.Line",
+    "fmt": "[%(levelname)s] %(asctime)s %(name)s - %(message)s",
     "datefmt": "%Y-%m-%d %H:%M:%S",
 }
 
 RESET_LINK = re.compile(r"(/accounts/reset/[^/\s]+/)[^/\s]+")
 
 
-class HideResetLinks(logging.Filter):
-    """Whoever reads a link that resets a password can use it: Django logs the address of what failed."""
+class Line(logging.Formatter):
+    """Masks the links that reset a password, wherever in a line or traceback: whoever reads one can use it."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(RESET_LINK.sub(r"\1***", arg) if isinstance(arg, str) else arg for arg in record.args)
-        # The journal's handler would write it out, address and all.
-        record.__dict__.pop("request", None)
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return RESET_LINK.sub(r"\1***", super().format(record))
 
 
 def console() -> dict[str, Any]:
@@ -36,10 +33,9 @@ def console() -> dict[str, Any]:
     if not stdout_is_journal():
         return {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
     return {
-        "class": "logging_journald.JournaldLogHandler",
+        "class": "core.journal.JournalHandler",
         "formatter": "line",
         "identifier": Path(sys.argv[0]).name,
-        "use_message_id": False,
     }
 
 
@@ -88,8 +84,8 @@ def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> d
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": FORMAT},
-        "filters": {"links": {"()": HideResetLinks}},
-        "handlers": {name: {**handler, "filters": ["links"]} for name, handler in used.items()},
+        "filters": {"identifiers": {"()": "core.identifiers.Identifiers"}},
+        "handlers": {name: {**handler, "filters": ["identifiers"]} for name, handler in used.items()},
         "root": {"handlers": list(used), "level": "WARNING"},
         "loggers": {
             "django": {"level": django, "handlers": [], "propagate": True},
@@ -97,5 +93,11 @@ def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> d
             "accounts": ours,
             "celery": {"level": celery},
             "celery.task": {"level": task},
+            "gunicorn": ours,
+            # Where Gunicorn has put handlers of its own.
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            "gunicorn.access": {"handlers": [], "propagate": True},
+            # It tells of every request that it has one.
+            "django_guid": {"level": "WARNING"},
         },
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import environ
 from celery.schedules import crontab
+from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
 
 from config import env
@@ -36,12 +37,16 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_guid",
 ]
 MIDDLEWARE = [
+    # Before all others, so that whatever they log has the request's identifier.
+    "django_guid.middleware.guid_middleware",
     # First, so that what the others answer has its header too.
     "core.middleware.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "core.identifiers.remember_request",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -155,6 +160,9 @@ LOGGING = build(
     celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS),
     task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
 )
+
+# nginx gives each request its identifier; a task carries that of the request it stems from.
+DJANGO_GUID = {"GUID_HEADER_NAME": "X-Request-ID", "EXPOSE_HEADER": False, "INTEGRATIONS": [CeleryIntegration()]}
 
 CELERY_BROKER_URL = env.celery_url(
     "CELERY_BROKER_URL",

@@ -25,7 +25,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("task_id", "task", "reason", "exception_line", "attempts", "failed_at", "worker")
     list_filter = ("task", "reason", "queue", "failed_at")
-    search_fields = ("task_id", "exception")
+    search_fields = ("task_id", "request_id", "exception")
     date_hierarchy = "failed_at"
     actions: Sequence[str] = ("requeue_selected", "discard_selected")
 
@@ -65,6 +65,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 class TaskRecordAdmin(ReadOnlyAdmin):
     list_display = ("id", "task", "state", "created_at", "due_at", "attempts", "retries", "losses", "worker")
     list_filter = ("state", "task", "queue")
+    search_fields = ("request_id",)
     # Not the payload: arguments are for the task alone.
     exclude = ("payload", "failure")
     show_full_result_count = False

@@ -10,6 +10,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from accounts.models import User
 from core.email import send_templated_email
+from core.identifiers import account
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def send_password_reset(user_id: int, reset_link: str) -> str:
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         return missing(user_id)
+    account.set(str(user_id))
     context = {"user": user, "reset_link": reset_link}
     # To the stored address and not the one asked for, which only looks the same when letters are exotic.
     send_templated_email("Password Reset Request", "emails/password_reset_email", context, user.email)

@@ -15,6 +15,9 @@ class RateCounter(models.Model):
         return f"{self.count} until {self.ends_at}"
 
 
+REQUEST = "The request that it stems from, as in the logs"
+
+
 class TaskRecord(models.Model):
     """A call of a durable task, from the caller's transaction until the task has finished.
 
@@ -43,6 +46,7 @@ class TaskRecord(models.Model):
     losses = models.PositiveIntegerField(default=0, help_text="Runs that ended with their worker")
     publishes = models.PositiveIntegerField(default=0, help_text="Times published again without having run")
     worker = models.CharField(max_length=255, blank=True)
+    request_id = models.CharField(max_length=36, blank=True, db_default="", help_text=REQUEST)
     failure = models.JSONField(null=True)
 
     class Meta:
@@ -53,6 +57,11 @@ class TaskRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task}[{self.pk}] {self.state}"
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """For `extra` of a log record about this one."""
+        return {"request_id": self.request_id, "task_id": str(self.pk), "task_name": self.task}
 
 
 class DeadLetter(models.Model):
@@ -69,6 +78,7 @@ class DeadLetter(models.Model):
     traceback = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=255, blank=True)
+    request_id = models.CharField(max_length=36, blank=True, db_default="", help_text=REQUEST)
     recorded_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(db_index=True)
 

@@ -19,6 +19,7 @@ FIRST_PERMANENT = 500
 def retried(task: Task[Any, Any]) -> Iterator[None]:
     """Run a task's body; run the task again later when a failure is one that may pass."""
     name = f"{task.name.removeprefix('core.tasks.')}[{task.request.id}]"
+    log.info("%s begins, attempt %s", name, task.request.retries + 1)
     try:
         yield
     except Exception as error:

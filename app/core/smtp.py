@@ -1,15 +1,52 @@
+import logging
 import smtplib
+from collections.abc import Sequence
 from email import message_from_bytes, policy
-from typing import cast
+from typing import Any, cast
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.core.mail.message import sanitize_address
 from django.utils.encoding import punycode
 
+log = logging.getLogger(__name__)
+ACCEPTED = 250
+
+
+class Telling:
+    """Logs what the mail server answers about a mail: `sendmail` keeps it to itself."""
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        code, answer = super().rcpt(recip, options)  # type: ignore[misc]
+        if code != ACCEPTED:
+            tell(code, answer)
+        return code, answer
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        code, answer = super().data(msg)  # type: ignore[misc]
+        tell(code, answer)
+        return code, answer
+
+
+def tell(code: int, answer: bytes) -> None:
+    level = logging.INFO if code == ACCEPTED else logging.WARNING
+    log.log(level, "The mail server answered %s %s", code, answer.decode(errors="replace"))
+
+
+class PlainConnection(Telling, smtplib.SMTP):
+    pass
+
+
+class TLSConnection(Telling, smtplib.SMTP_SSL):
+    pass
+
 
 class EmailBackend(DjangoBackend):
     """Django's, and besides: addresses with non-ASCII local parts, and no failure after the mail was accepted."""
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return TLSConnection if self.use_ssl else PlainConnection
 
     def _send(self, email_message: EmailMessage) -> bool:
         recipients = email_message.recipients()

@@ -1,11 +1,10 @@
-import smtplib
 from unittest import mock
 
 from django.core.mail import EmailMessage
 from django.test import SimpleTestCase
 
 from core.email import send_templated_email
-from core.smtp import EmailBackend
+from core.smtp import EmailBackend, PlainConnection, TLSConnection
 
 CONTEXT = {"user": {"username": "bo"}, "login_url": "https://example.org/"}
 
@@ -13,7 +12,7 @@ CONTEXT = {"user": {"username": "bo"}, "login_url": "https://example.org/"}
 class EmailBackendTests(SimpleTestCase):
     def send(self, to: str, connection: mock.Mock) -> int:
         backend = EmailBackend(host="mail.example.org")
-        with mock.patch.object(smtplib, "SMTP", return_value=connection):
+        with mock.patch("core.smtp.PlainConnection", return_value=connection):
             return backend.send_messages([EmailMessage("Hello", "Hello", "noreply@example.org", [to])])
 
     def test_an_ascii_local_part_goes_djangos_way(self) -> None:
@@ -35,6 +34,26 @@ class EmailBackendTests(SimpleTestCase):
 
         self.assertEqual(self.send("bo@example.org", connection), 1)
         connection.close.assert_called_once_with()
+
+
+class TellingTests(SimpleTestCase):
+    def test_the_servers_answer_is_logged(self) -> None:
+        accepted = mock.patch("smtplib.SMTP.data", return_value=(250, b"2.0.0 Ok: queued as 4711"))
+        with accepted, self.assertLogs("core.smtp", "INFO") as logs:
+            PlainConnection().data("")
+
+        self.assertEqual(logs.output, ["INFO:core.smtp:The mail server answered 250 2.0.0 Ok: queued as 4711"])
+
+    def test_a_refusal_is_a_warning(self) -> None:
+        refused = mock.patch("smtplib.SMTP.rcpt", return_value=(550, b"No such user"))
+        with refused, self.assertLogs("core.smtp", "INFO") as logs:
+            TLSConnection().rcpt("bo@example.org")
+
+        self.assertEqual(logs.output, ["WARNING:core.smtp:The mail server answered 550 No such user"])
+
+    def test_the_recipients_that_are_taken_are_not_worth_a_line(self) -> None:
+        with mock.patch("smtplib.SMTP.rcpt", return_value=(250, b"Ok")), self.assertNoLogs("core.smtp"):
+            PlainConnection().rcpt("bo@example.org")
 
 
 class SendTemplatedEmailTests(SimpleTestCase):

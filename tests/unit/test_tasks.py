@@ -63,11 +63,12 @@ class MailTaskTests(TestCase):
         self.assertEqual([welcome.get(), reset.get()], ["User 0 not found"] * 2)
         self.assertEqual(logs.output, ["WARNING:core.mails:User 0 not found"] * 2)
 
-    def test_its_log_line_has_name_and_id_and_no_address(self) -> None:
+    def test_its_log_lines_have_name_and_id_and_no_address(self) -> None:
         with self.assertLogs("core.tasks", "INFO") as logs:
             result = tasks.send_welcome_email.delay(user_id=user().pk, login_url=LOGIN)
 
-        self.assertEqual(logs.output, [f"INFO:core.tasks:send_welcome_email[{result.id}] done"])
+        name = f"INFO:core.tasks:send_welcome_email[{result.id}]"
+        self.assertEqual(logs.output, [f"{name} begins, attempt 1", f"{name} done"])
 
 
 class RequestPasswordResetTests(TestCase):

@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.timezone import now
+from django_guid import get_guid
 
 from core.durable import letters, outbox
 from core.durable.identity import IDENTITY
@@ -103,6 +104,7 @@ def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
         "payload": outbox.dump(request.args, request.kwargs, {"ignore_result": task.ignore_result}),
         "created_at": moment,
         "due_at": moment + LEASE,
+        "request_id": get_guid() or "",
     }
     TaskRecord.objects.bulk_create([TaskRecord(id=key, **fields)], ignore_conflicts=True)
 

@@ -14,6 +14,7 @@ from core.durable.masking import mask, mask_text
 from core.durable.task import DurableTask, is_uuid
 
 log = logging.getLogger(__name__)
+REQUEST_HEADER = "X-Request-ID"
 
 
 @task_failure.connect
@@ -60,7 +61,12 @@ class BuryingConsumer(Consumer):
         letter = letters.letter(letter_id(message), name, queue, args, kwargs, error, reason)
         if reason != letters.UNKNOWN_TASK:
             letter |= {"kwargs": {"body": shown(message.body)}, "masked": True}
-        letters.send(self.app, {**letter, "worker": self.hostname, "attempts": 0})
+        letter |= {"worker": self.hostname, "attempts": 0, "request_id": request_id(headers)}
+        letters.send(self.app, letter)
+
+
+def request_id(headers: dict[str, Any]) -> str:
+    return str(headers.get(REQUEST_HEADER) or "")[:36]
 
 
 def arguments(message: Any) -> tuple[list[Any], dict[str, Any]]:

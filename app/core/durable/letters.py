@@ -13,11 +13,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import now
+from django_guid import get_guid
 from kombu.utils import json as kombu_json
 
 from core.durable import outbox
 from core.durable.breaker import BrokerAwayError
 from core.durable.masking import mask, mask_text, secrets_in
+from core.identifiers import on_behalf_of
 from core.models import DeadLetter, TaskRecord
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ def compose(record: TaskRecord, error: BaseException | None, reason: str) -> Let
         **letter(str(record.pk), record.task, record.queue, args, kwargs, error, reason),
         "attempts": record.attempts,
         "worker": record.worker,
+        "request_id": record.request_id,
         "recorded_at": record.created_at.isoformat(),
     }
 
@@ -59,6 +62,7 @@ def letter(  # noqa: PLR0913, PLR0917
         "reason": reason,
         "exception": mask_text(f"{type(error).__name__}: {error}", secrets)[:LONGEST_TEXT] if error else reason,
         "traceback": mask_text("".join(traceback.format_exception(error)), secrets)[-LONGEST_TEXT:] if error else "",
+        "request_id": get_guid() or "",
         "failed_at": now().isoformat(),
     }
 
@@ -80,7 +84,8 @@ def sent_again_at() -> datetime:
 
 
 def send(app: Celery, content: Letter, **how: Any) -> None:
-    app.send_task(TASK, [content], queue=QUEUE, ignore_result=True, add_to_parent=False, **how)
+    with on_behalf_of(content.get("request_id", "")):
+        app.send_task(TASK, [content], queue=QUEUE, ignore_result=True, add_to_parent=False, **how)
 
 
 def send_or_leave(app: Celery, content: Letter) -> None:

@@ -8,6 +8,7 @@ from django.utils.timezone import now
 from kombu.utils import json
 
 from core.durable import letters, outbox
+from core.identifiers import on_behalf_of
 from core.models import DeadLetter, TaskRecord
 
 State = TaskRecord.State
@@ -41,7 +42,9 @@ def reopen(record: TaskRecord) -> None:
 def send_plain(letter: DeadLetter) -> None:
     """Send before the row's end is committed: when the broker is away, the letter stays."""
     args, kwargs = json.loads(json.dumps([letter.args, letter.kwargs]))
-    current_app.send_task(letter.task, args, kwargs, task_id=letter.task_id, queue=letter.queue or None, retry=False)
+    queue = letter.queue or None
+    with on_behalf_of(letter.request_id):
+        current_app.send_task(letter.task, args, kwargs, task_id=letter.task_id, queue=queue, retry=False)
 
 
 def discard(letter: DeadLetter) -> None:

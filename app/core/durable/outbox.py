@@ -10,9 +10,11 @@ from celery.utils.time import maybe_iso8601
 from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils.timezone import is_naive, make_aware, now
+from django_guid import get_guid
 from kombu.utils import json
 
 from core.durable.breaker import Breaker, BrokerAwayError
+from core.identifiers import on_behalf_of
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
             state=State.WAITING if waits else State.PUBLISHED,
             created_at=created,
             due_at=eta or created if waits else created + timedelta(seconds=PUBLISHED_AGAIN),
+            request_id=get_guid() or "",
         )
 
 
@@ -90,7 +93,8 @@ def publish(app: Celery, record: TaskRecord) -> None:
     except BrokerAwayError:
         put_back(record)
     except Exception as error:
-        log.warning("%s is recorded and waits: the broker is away (%s)", record, type(error).__name__)
+        reason = type(error).__name__
+        log.warning("%s is recorded and waits: the broker is away (%s)", record, reason, extra=record.identifiers)
         put_back(record)
 
 
@@ -108,4 +112,6 @@ def send(app: Celery, record: TaskRecord, **how: Any) -> None:
     options.pop("expires", None)
     headers = {**options.pop("headers", {}), HEADER: True}
     options |= {"queue": record.queue, "task_id": str(record.pk), "add_to_parent": False, "retry": False}
-    app.send_task(record.task, args, kwargs, headers=headers, **options, **how)
+    with on_behalf_of(record.request_id):
+        app.send_task(record.task, args, kwargs, headers=headers, **options, **how)
+    log.info("%s[%s] is sent to the queue %s", record.task, record.pk, record.queue, extra=record.identifiers)

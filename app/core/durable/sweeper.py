@@ -23,7 +23,7 @@ BROKER_TIMEOUT = 2
 # In the broker: which life of which server has been told everything. A restart, a fail-over or FLUSHALL changes it.
 MARK = "saas:durable:server"
 # The rest is fetched for the few that were lost or failed.
-TO_PUBLISH = ("task", "queue", "payload", "state", "publishes", "losses")
+TO_PUBLISH = ("task", "queue", "payload", "state", "publishes", "losses", "request_id")
 State = TaskRecord.State
 
 
@@ -76,7 +76,8 @@ def count_losses(records: Iterable[TaskRecord]) -> None:
     """Whose run ended with its worker is tried again, a bounded number of times."""
     for record in records:
         record.losses += 1
-        log.warning("%s[%s] was lost with its worker %s", record.task, record.pk, record.worker)
+        place = record.worker
+        log.warning("%s[%s] was lost with its worker %s", record.task, record.pk, place, extra=record.identifiers)
         if record.losses >= MAX_LOSSES:
             record.state = State.FAILED
             record.failure = letters.compose(record, None, letters.WORKER_LOST)
