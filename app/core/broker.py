@@ -1,6 +1,6 @@
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, memory, redis
 
 
 class Channel(redis.Channel):
@@ -18,5 +18,11 @@ class Transport(redis.Transport):
     Channel: Any = Channel
 
 
+class MemoryTransport(memory.Transport):
+    # Kombu would fill in a host for memory://, and warn that it did.
+    default_connection_params: dict[str, Any] = {}
+
+
 def install() -> None:
     TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{__name__}:{Transport.__qualname__}"
+    TRANSPORT_ALIASES["memory"] = f"{__name__}:{MemoryTransport.__qualname__}"

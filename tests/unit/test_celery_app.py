@@ -82,5 +82,9 @@ class BrokerTests(SimpleTestCase):
 
         self.assertTrue(channel.closed)
 
+    def test_memory_needs_no_host_and_no_warning_about_it(self) -> None:
+        with self.assertNoLogs("kombu", "WARNING"), Connection("memory://") as connection:
+            connection.info()
+
     def test_it_is_what_celery_uses_for_redis(self) -> None:
         self.assertIs(Connection("redis://localhost/0").get_transport_cls(), Transport)
