@@ -85,8 +85,8 @@ def redis_client(url: str) -> redis.Redis:
     if url.startswith("redis+socket://"):
         # Kombu's spelling of what redis-py knows by other names.
         url = url.replace("redis+socket", "unix", 1).replace("virtual_host=", "db=")
-    # One more try at once, for a connection that a restart of Redis has closed meanwhile.
-    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    # Not tried again, which would cost a second time-out: a connection that Redis has closed, the pool replaces itself.
+    retry = Retry(NoBackoff(), 0)
     return redis.Redis.from_url(
         url, socket_timeout=BROKER_TIMEOUT, socket_connect_timeout=BROKER_TIMEOUT, retry=retry, max_connections=4
     )

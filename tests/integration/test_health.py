@@ -1,16 +1,18 @@
 import os
 import signal
+import socket
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
+from django.test import override_settings
 
-from core.health import check_broker
+from core.health import broker_answers, check_broker
 from tests.integration.browser import Browser
 from tests.integration.conftest import Start
 from tests.integration.servers import Postgres, Process, Redis, black_hole, free_port, listening, program, wait_until
@@ -68,6 +70,8 @@ def test_it_answers_within_a_second_when_redis_is_black_holed(start: Start) -> N
         url = f"redis://127.0.0.1:{redis_port}/0"
         start("gunicorn", "config.wsgi", "-b", f"127.0.0.1:{number}", "--no-control-socket", CELERY_BROKER_URL=url)
         wait_until(lambda: listening(number), "Gunicorn listens")
+        # The first answer of a process waits until the application is loaded.
+        Browser(number).get("/accounts/login/")
         answers = [ask(Browser(number)) for _ in range(4)]
 
     print("/health/ with Redis black-holed:", *(f"{seconds:.2f} s" for _, seconds in answers))
@@ -75,14 +79,46 @@ def test_it_answers_within_a_second_when_redis_is_black_holed(start: Start) -> N
     assert quickest(answers) <= 1
 
 
-def test_it_is_ok_when_redis_was_restarted_or_is_gone(browser: Browser, redis_server: Redis) -> None:
+def test_a_silent_broker_is_asked_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        with override_settings(CELERY_BROKER_URL=url):
+            assert not broker_answers()
+
+        assert connections(listener) == 1
+
+
+def connections(listener: socket.socket) -> int:
+    """How many were made and not yet accepted."""
+    listener.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_a_restart_of_the_broker_is_no_outage_and_an_outage_is_found_at_once(redis_server: Redis) -> None:
+    with override_settings(CELERY_BROKER_URL=redis_server.url(0)):
+        before = broker_answers()
+        redis_server.stop()
+        gone = broker_answers()
+        redis_server.start()
+        back = broker_answers()
+        redis_server.stop()
+        redis_server.start()
+
+        assert [before, gone, back, broker_answers()] == [True, False, True, True]
+
+
+def test_it_is_ok_when_redis_is_gone(browser: Browser, redis_server: Redis) -> None:
     ask(browser)
     redis_server.stop()
-    gone = ask(browser)
+    gone, _ = ask(browser)
     redis_server.start()
 
-    assert gone[0].json() == {"status": "ok"}
-    assert ask(browser)[0].status_code == 200
+    assert (gone.status_code, gone.json()) == (200, {"status": "ok"})
 
 
 def test_it_fails_when_the_database_is_gone_and_recovers(browser: Browser, postgres: Postgres) -> None:
