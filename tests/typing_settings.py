@@ -2,6 +2,6 @@
 
 import os
 
-os.environ |= {"DEBUG": "true", "LOG_STRATEGY": "console"}
+os.environ |= {"DEBUG": "true", "ENV_FILE": os.devnull, "LOG_STRATEGY": "console"}
 
 from config.settings import *  # noqa: F403

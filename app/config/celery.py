@@ -8,6 +8,7 @@ from celery.signals import beat_init, celeryd_init, import_modules, setup_loggin
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from config.startup import load_settings
 from core import broker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -19,8 +20,7 @@ broker.install()
 def refuse_wrong_settings(**kwargs: Any) -> None:
     """Stop `celery` where its later receivers would fail: it logs a traceback for each and carries on."""
     try:
-        # Reading any setting is what loads, and checks, them all.
-        settings.INSTALLED_APPS  # noqa: B018
+        load_settings()
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error}")
 

@@ -1,12 +1,13 @@
 """Readers of environment variables: each takes a name and says in one sentence what is wrong with its value."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from email.policy import SMTP
+from pathlib import Path
 from ssl import CERT_REQUIRED, VerifyMode
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlsplit
 
 import environ
 from click import ClickException
@@ -40,6 +41,16 @@ CERTIFICATES = ("required", "optional", "none")
 
 class WrongSetting(ImproperlyConfigured, ClickException):
     """Django's tools know it as the one, `celery` as the other, of which it prints the sentence alone."""
+
+
+def read_files(name: str, usual: Iterable[Path]) -> None:
+    """Add what the environment lacks from the file that `name` names, or from the usual ones that are there."""
+    named = text(name, "")
+    if named and not Path(named).exists():
+        raise WrongSetting(f"{name} must name a file that is there.")
+    for path in [Path(named)] if named else usual:
+        if path.exists():
+            env.read_env(path)
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -165,8 +176,11 @@ def mail_server(name: str, default: str | None) -> dict[str, Any]:
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise WrongSetting(f"{name} must end with the host and the port.")
         config["EMAIL_BACKEND"] = "core.smtp.EmailBackend"
-    if parts.scheme == "filemail" and not config["EMAIL_FILE_PATH"]:
-        raise WrongSetting(f"{name} must name a folder, like filemail:///folder.")
+    if parts.scheme == "filemail":
+        if parts.netloc or not parts.path.strip("/"):
+            raise WrongSetting(f"{name} must name a folder by its absolute path, like filemail:///folder.")
+        # django-environ takes the first slash away, which leaves a path relative to wherever a process starts.
+        config["EMAIL_FILE_PATH"] = unquote(parts.path)
     return config
 
 

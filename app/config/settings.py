@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
@@ -16,9 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = sys.argv[1:2] == ["test"] or "PYTEST_VERSION" in os.environ
 if not TESTING:
     # Tests need no environment, and must not depend on a developer's.
-    for _folder in (BASE_DIR.parent, BASE_DIR):
-        if (_folder / ".env").exists():
-            environ.Env.read_env(_folder / ".env")
+    env.read_files("ENV_FILE", (BASE_DIR.parent / ".env", BASE_DIR / ".env"))
 
 DEBUG = env.boolean("DEBUG")
 # Where working defaults are given; elsewhere what has none is required.

@@ -11,10 +11,13 @@ OURS = {"CELERY_TASK_MAX_RETRIES", "CELERY_TASK_DEFAULT_RETRY_DELAY"}
 SETTINGS = {f"CELERY_{key.upper()}" for key in SETTING_KEYS} | OURS
 
 
+def celery_names_without_effect() -> list[str]:
+    return [name for name in dir(settings) if name.startswith("CELERY") and name not in SETTINGS]
+
+
 @register()
 def check_celery_names(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(f"The setting {name} has no effect: there is none of that name.", id="core.E001")
-        for name in dir(settings)
-        if name.startswith("CELERY") and name not in SETTINGS
+        for name in celery_names_without_effect()
     ]

@@ -100,6 +100,7 @@ class Site:
         limits = product(("LOGIN", "REGISTER", "RESET"), ("ADDRESS", "ACCOUNT"))
         return {
             "PATH": os.environ["PATH"],
+            "ENV_FILE": os.devnull,
             "PYTHONUNBUFFERED": "1",
             "SECRET_KEY": "a-key-for-tests-that-is-long-enough-to-be-taken-for-a-real-one",
             "ALLOWED_HOSTS": "example.org",

@@ -12,7 +12,6 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import SimpleTestCase, override_settings
 
-from config import env
 from tests.unit.test_settings import PRODUCTION, ROOT
 
 APP = ROOT / "app"
@@ -43,14 +42,19 @@ DEFAULTS = {
     "broker_connection_retry_on_startup": True,
     "task_publish_retry": False,
 }
+PROGRAMS = (
+    ["manage.py", "check"],
+    ["-c", "import config.wsgi"],
+    *(["-m", "celery", "-A", "config", name] for name in ("worker", "beat", "flower")),
+)
 SHOW = "import json, sys; from config import celery_app as a; print(json.dumps({n: a.conf[n] for n in sys.argv[1:]}))"
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command in app/, in production's environment. What is there and empty is not taken from a developer's .env."""
-    environment = {**dict.fromkeys(env.READ, ""), **PRODUCTION, "PATH": os.environ["PATH"], **variables}
+    """A command in app/, in production's environment, without a developer's .env."""
+    environment = {**PRODUCTION, "ENV_FILE": os.devnull, "PATH": os.environ["PATH"], **variables}
     return subprocess.run(
-        [sys.executable, *command], cwd=APP, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *command], cwd=APP, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -73,7 +77,7 @@ class CelerySettingsTests(SimpleTestCase):
     def test_these_tests_do_not_depend_on_a_developers_env_file(self) -> None:
         with TemporaryDirectory() as folder:
             app = copytree(ROOT / "app", Path(folder) / "app")
-            (app / ".env").write_text("DEBUG=true\nLOG_STRATEGY=pid\nCELERY_RESULT_EXPIRES=7\n")
+            (app / ".env").write_text("DEBUG=true\nCELERY_RESULT_EXPIRES=7\nCELERYD_CONCURRENCY=4\n")
 
             with mock.patch(f"{__name__}.APP", app):
                 self.assertEqual(configured(list(DEFAULTS)), DEFAULTS)
@@ -128,17 +132,25 @@ class StartTests(SimpleTestCase):
                 self.assert_one_sentence(run("-m", "celery", "-A", "config", *program, CELERY_RESULT_EXPIRES="soon"), 1)
 
     def test_every_program_refuses_a_name_without_effect(self) -> None:
-        programs = (
-            ["manage.py", "check"],
-            ["-c", "import config.wsgi"],
-            *(["-m", "celery", "-A", "config", name] for name in ("worker", "beat", "flower")),
-        )
-        for program in programs:
+        for program in PROGRAMS:
             with self.subTest(program[-1]):
                 result = run(*program, CELERYD_CONCURRENCY="4")
 
                 self.assertNotEqual(result.returncode, 0)
                 self.assertRegex(result.stderr, r"\A.*CELERYD_CONCURRENCY has no effect.*\n\Z")
+
+    def test_every_program_refuses_a_setting_without_effect(self) -> None:
+        with TemporaryDirectory() as folder:
+            app = copytree(ROOT / "app", Path(folder) / "app")
+            with (app / "config/settings.py").open("a") as settings:
+                settings.write("CELERYD_PREFETCH_MULTIPLIER = 1\n")
+            with mock.patch(f"{__name__}.APP", app):
+                for program in PROGRAMS:
+                    with self.subTest(program[-1]):
+                        result = run(*program)
+
+                        self.assertNotEqual(result.returncode, 0)
+                        self.assertRegex(result.stderr, r"\A.*CELERYD_PREFETCH_MULTIPLIER has no effect.*\n\Z")
 
     def test_a_folder_of_logs_that_cannot_be_made_is_told_too(self) -> None:
         for folder in ("/proc/nope", "/etc/passwd"):

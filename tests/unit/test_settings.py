@@ -3,6 +3,7 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from unittest import mock
 
@@ -26,9 +27,8 @@ PRODUCTION = {
 def read(**changes: str) -> dict[str, Any]:
     """Settings as a process in production reads them, with `changes` to its environment."""
     with (
-        mock.patch.dict(os.environ, {**PRODUCTION, **changes}, clear=True),
+        mock.patch.dict(os.environ, {**PRODUCTION, "ENV_FILE": os.devnull, **changes}, clear=True),
         mock.patch.object(sys, "argv", ["gunicorn"]),
-        mock.patch("environ.Env.read_env"),
     ):
         return runpy.run_path(str(ROOT / "app/config/settings.py"))
 
@@ -50,6 +50,18 @@ class ProductionTests(SimpleTestCase):
             {"HOST": "mail.example.org", "PORT": 587, "HOST_USER": "user", "HOST_PASSWORD": "p@ss", "USE_TLS": True},
         )
         self.assertEqual(settings["EMAIL_TIMEOUT"], 7)
+
+    def test_mails_go_to_the_folder_of_email_url_wherever_a_process_starts(self) -> None:
+        self.assertEqual(read(EMAIL_URL="filemail:///var/my%20mails")["EMAIL_FILE_PATH"], "/var/my mails")
+
+    def test_a_file_adds_what_the_environment_lacks(self) -> None:
+        with NamedTemporaryFile("w") as file:
+            file.write("EMAIL_TIMEOUT=7\nSITE_URL=https://example.com\n")
+            file.flush()
+
+            settings = read(ENV_FILE=file.name)
+
+        self.assertEqual((settings["EMAIL_TIMEOUT"], settings["SITE_URL"]), (7, "https://example.org"))
 
     def test_what_has_no_default_is_required(self) -> None:
         for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "SITE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"):
@@ -165,7 +177,13 @@ class WrongValueTests(SimpleTestCase):
         "DEFAULT_FROM_EMAIL": ("a@example.org, b@example.org", "a@b c", "@example.org", "a@", "<a@example.org"),
         "EMAIL_URL": (
             *("smtp://", "smtp://u:p@ss@mail", "smtp://u@mail", "smtp://:p@mail", "smtp://mail?ssl=maybe"),
-            *("smtp+tls://mail?use_ssl=true", "smtp://mail:0", "smtp://host name", "filemail://"),
+            *(
+                "smtp+tls://mail?use_ssl=true",
+                "smtp://mail:0",
+                "smtp://host name",
+                "filemail://",
+                "filemail://folder/mails",
+            ),
         ),
         "DATABASE_URL": tuple(
             f"postgres://localhost{rest}" for rest in ("/saas?conn_max_age=abc", "/saas?nonsense=1", ":0/saas", "?a")
@@ -175,6 +193,7 @@ class WrongValueTests(SimpleTestCase):
             "rediss://localhost/0?ssl_cert_reqs=CERT_REQUIRED",
         ),
         "CELERY_RESULT_BACKEND": ("cache+memory://", "redis+socket:///"),
+        "ENV_FILE": ("/missing",),
     }
     accepted = {
         "ALLOWED_HOSTS": ("*", ".example.org, saas", "[::1],127.0.0.1"),
@@ -217,11 +236,11 @@ class DocumentationTests(SimpleTestCase):
 
         self.assertEqual(set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)), env.READ)
 
-    def test_every_variable_is_in_the_example(self) -> None:
+    def test_every_variable_is_in_the_example_but_the_one_that_names_the_file(self) -> None:
         read()
         text = (ROOT / ".env.example").read_text()
 
-        self.assertEqual(set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)), env.READ)
+        self.assertEqual(set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)), env.READ - {"ENV_FILE"})
 
     def test_the_example_works_as_it_stands(self) -> None:
         lines = (ROOT / ".env.example").read_text().splitlines()
