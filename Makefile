@@ -39,13 +39,13 @@ check: setup ## Format, lint, types and unit tests
 	@echo "==> Format, lint and types"
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary app deploy/lab tests
+	@$(BIN)/mypy --no-error-summary app deploy/lab deploy/saas tests
 	@$(BIN)/yamllint --strict deploy
 	@cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production
 	@echo "==> Unit tests"
 	@$(BIN)/coverage run -m pytest --quiet tests/unit
 	@$(BIN)/coverage report --format=total | sed 's|$$| % of app/ covered, branches counted|'
-	@$(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py
+	@$(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages

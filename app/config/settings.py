@@ -219,6 +219,9 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_CONSUMER = "core.durable.failures:BuryingConsumer"
 # Longer than the broker can deliver a message again.
 DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400, minimum=7200)
+# It leaves a trace in the broker each time it wakes up.
+CELERY_BEAT_SCHEDULER = "core.beat:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
     "cleanup-tokens-daily": {"task": "core.tasks.cleanup_expired_tokens", "schedule": crontab(hour=2, minute=0)},
     "forget-rate-limits-daily": {"task": "core.tasks.forget_rate_limits", "schedule": crontab(hour=2, minute=10)},

@@ -1,0 +1,51 @@
+"""Shows the state of this host and of the service, reads its logs, and runs manage.py as the service does."""
+
+import argparse
+import os
+import sys
+
+from saas import findings, logs, manage, status
+
+# As monitoring programs count: 0, 1 and 2 are states.
+UNKNOWN = 3
+SEE = "What to do about what you see: docs/on-call.md in the project's repository."
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    if os.geteuid() != 0:
+        print("saas: this needs root, so run it with sudo.", file=sys.stderr)
+        return UNKNOWN
+    return int(arguments.run(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    keep_lines = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(prog="saas", description=__doc__, epilog=SEE)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    state = commands.add_parser(
+        "status",
+        help="what runs, what waits, what is about to fail",
+        description="Show this host's units, disks and certificate, and the service's queues, tasks and Beat.\n"
+        "Exits with 0 when all is fine, 1 for a warning, 2 when something is critical.",
+        epilog=findings.explain(),
+        formatter_class=keep_lines,
+    )
+    state.add_argument("--json", action="store_true", help="print one JSON object")
+    state.set_defaults(run=status.run)
+    log = commands.add_parser(
+        "logs", help="the right journalctl", description=logs.__doc__, epilog=logs.EXAMPLES, formatter_class=keep_lines
+    )
+    logs.add_arguments(log)
+    log.set_defaults(run=logs.run)
+    admin = commands.add_parser("manage", help="manage.py, as the service runs it", description=manage.__doc__)
+    admin.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what manage.py gets")
+    admin.set_defaults(run=manage.run)
+    return top
+
+
+if __name__ == "__main__":
+    if not sys.argv[1:]:
+        parser().print_help()
+        sys.exit(2)
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What this host shows of itself: units, disks, the certificate."""
+
+import os
+import ssl
+import subprocess
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, level, span
+
+UNITS = (
+    *("gunicorn@*.service", "celery-worker@*.service", "celery-beat.service", "flower.service", "nginx.service"),
+    *("redis-server.service", "postgresql@*.service"),
+)
+PROPERTIES = "Id,LoadState,ActiveState,SubState,NRestarts,StateChangeTimestampMonotonic"
+# A unit that was restarted by itself is worth a look as long as this has not passed without another time.
+CALM = 600
+# Wherever data of ours grows; those on one file system are shown once.
+FOLDERS = ("/", "/srv", "/var", "/var/log", "/var/log/journal", "/var/lib/postgresql", "/var/lib/redis")
+Unit = dict[str, str]
+
+
+def output(*argv: str, stdin: str | None = None) -> str:
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=10, check=True).stdout
+
+
+def units(limits: Limits) -> list[Finding]:
+    shown = output("systemctl", "show", "--all", f"--property={PROPERTIES}", *UNITS)
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    memory = memory_of_units()
+    present = sorted((unit for unit in blocks if unit["LoadState"] != "not-found"), key=lambda unit: unit["Id"])
+    return [judge_unit(limits, unit, memory[unit["Id"]]) for unit in present] + failed({unit["Id"] for unit in present})
+
+
+def judge_unit(limits: Limits, unit: Unit, megabytes: float) -> Finding:
+    name, since, restarts = unit["Id"].removesuffix(".service"), unit_age(unit), int(unit["NRestarts"] or 0)
+    facts = {"state": unit["ActiveState"], "since": since, "megabytes": megabytes, "restarts": restarts}
+    if unit["ActiveState"] != "active":
+        return Finding(CRITICAL, name, f"{unit['ActiveState']} ({unit['SubState']}) for {span(since)}", facts)
+    text, found = f"active for {span(since)}, {megabytes:.0f} MB", level(limits, "unit_memory", megabytes)
+    if restarts:
+        text += f", started again {restarts} times by systemd"
+        found = max(found, WARNING if since < CALM else OK)
+    return Finding(found, name, text, facts)
+
+
+def unit_age(unit: Unit) -> float:
+    return max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["StateChangeTimestampMonotonic"]) / 1e6)
+
+
+def memory_of_units() -> dict[str, float]:
+    """Resident memory in MB. What processes share is counted for each."""
+    total: dict[str, float] = defaultdict(float)
+    for line in output("ps", "-eo", "unit:200=,rss=").splitlines():
+        unit, kilobytes = line.split()
+        total[unit] += int(kilobytes) / 1024
+    return total
+
+
+def failed(known: set[str]) -> list[Finding]:
+    rows = output("systemctl", "list-units", "--failed", "--plain", "--no-legend").splitlines()
+    return [Finding(WARNING, row.split()[0], "failed") for row in rows if row.split()[0] not in known]
+
+
+def disks(limits: Limits) -> list[Finding]:
+    folders = {Path(folder).stat().st_dev: folder for folder in reversed(FOLDERS) if Path(folder).is_dir()}
+    return [judge_disk(limits, folder) for folder in sorted(folders.values())]
+
+
+def judge_disk(limits: Limits, folder: str) -> Finding:
+    """As df counts: what is kept for root is not free. Many small files can use up the inodes."""
+    found = os.statvfs(folder)
+    used = found.f_blocks - found.f_bfree
+    free = 100 * found.f_bavail / max(1, used + found.f_bavail)
+    inodes = 100 * found.f_favail / found.f_files if found.f_files else 100
+    text = f"{free:.0f} % free ({found.f_bavail * found.f_frsize / 1e9:.1f} GB), {inodes:.0f} % of the inodes"
+    facts = {"free_percent": free, "free_inodes_percent": inodes}
+    return Finding(level(limits, "disk_free", min(free, inodes)), f"disk {folder}", text, facts)
+
+
+def certificate(limits: Limits) -> list[Finding]:
+    """The one that nginx shows to visitors: a renewed file that it has not loaded helps nobody."""
+    if not Path("/etc/nginx/tls").exists():
+        return []
+    try:
+        shown = ssl.get_server_certificate(("127.0.0.1", 443), timeout=3)
+    except OSError as error:
+        return [Finding(CRITICAL, "certificate", f"nginx shows none: {error}")]
+    ends = output("openssl", "x509", "-noout", "-enddate", stdin=shown).strip().removeprefix("notAfter=")
+    moment = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
+    days = (moment - datetime.now(UTC)).total_seconds() / 86400
+    text = f"ends in {days:.0f} days, on {moment:%Y-%m-%d}"
+    return [Finding(level(limits, "certificate_days", days), "certificate", text, {"days": days})]

@@ -1,0 +1,127 @@
+"""The command `saas`, as far as it can be told without a host; tests/lab has the rest."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saas import findings, host, logs, manage, service
+from saas.__main__ import parser
+from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, span
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ROLE = DEPLOY / "ansible/roles/operations"
+LIMITS: Limits = {
+    name.removeprefix("operations_"): value
+    for name, value in yaml.safe_load((ROLE / "defaults/main.yml").read_text()).items()
+}
+BROKER = {
+    "queues": {"email": {"waiting": 3, "oldest": 130.0}},
+    "unacked": {"count": 0, "oldest": None},
+    "memory_percent": None,
+    "beat_silent_for": 1.0,
+}
+DATABASE = {
+    **dict.fromkeys(("pending", "running", "postponed", "lost", "dead"), 0),
+    **dict.fromkeys(("oldest", "longest", "newest_dead")),
+}
+
+
+def journalctl(*arguments: str) -> str:
+    return " ".join(logs.command(parser().parse_args(["logs", *arguments])))
+
+
+def levels(found: list[Finding]) -> dict[str, int]:
+    return {finding.name: finding.level for finding in found if finding.level}
+
+
+def test_every_limit_is_an_input_of_the_role_and_is_written_to_the_host() -> None:
+    template = (ROLE / "templates/etc/saas/limits.json.j2").read_text()
+    written = re.findall(r'^  "(\w+)": {{ operations_(\w+) \| to_json }}', template, re.MULTILINE)
+
+    assert list(LIMITS) == list(findings.MEANING)
+    assert written == [(name, name) for name in LIMITS]
+
+
+def test_what_is_written_to_the_host_is_json() -> None:
+    template = (ROLE / "templates/etc/saas/limits.json.j2").read_text()
+
+    assert list(json.loads(re.sub(r"{{.*?}}", "[1, 2]", template))) == list(LIMITS)
+
+
+@pytest.mark.parametrize(("value", "level"), [(119, OK), (120, WARNING), (899, WARNING), (900, CRITICAL), (None, OK)])
+def test_more_is_worse(value: float | None, level: int) -> None:
+    assert findings.level(LIMITS, "oldest_task", value) == level
+
+
+@pytest.mark.parametrize(("value", "level"), [(16, OK), (15, WARNING), (5.1, WARNING), (5, CRITICAL), (0, CRITICAL)])
+def test_less_is_worse_where_the_critical_value_is_the_smaller(value: float, level: int) -> None:
+    assert findings.level(LIMITS, "disk_free", value) == level
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ("", "journalctl --lines=200 _SYSTEMD_SLICE=saas.slice + SYSLOG_IDENTIFIER=nginx + _PID=1"),
+        ("worker -f", "journalctl --follow --unit=celery-worker@*"),
+        ("nginx -n 5", "journalctl --lines=5 --identifier=nginx"),
+        ("celery-worker@email --since today", "journalctl --since=today --unit=celery-worker@email"),
+        ("--request 4711", "journalctl REQUEST_ID=4711"),
+        ("web --request 4711", "journalctl --unit=gunicorn@* REQUEST_ID=4711"),
+        ("--task 4711", "journalctl TASK_ID=4711"),
+        ("beat --errors -S 1h30m", "journalctl --since=-1h30m --priority=err --unit=celery-beat"),
+        ("worker -g lost", "journalctl --grep=lost --lines=200 --unit=celery-worker@*"),
+    ],
+)
+def test_logs_is_the_right_journalctl(arguments: str, command: str) -> None:
+    assert journalctl(*arguments.split()) == command
+
+
+def test_units_named_exist() -> None:
+    named = {unit.removesuffix(".service").rstrip("*") for unit in host.UNITS}
+    named |= {argument.partition("=")[2].rstrip("*") for (argument,) in logs.SOURCES.values() if "--unit" in argument}
+    ours = {path.stem for path in (DEPLOY / "systemd").glob("*.service")}
+
+    assert named - ours == {"nginx", "redis-server", "postgresql@"}
+
+
+def test_what_manage_runs_has_the_sandbox_and_is_told_its_arguments_as_they_are() -> None:
+    folder = DEPLOY / "systemd/saas-manage-.service.d"
+
+    assert manage.UNIT.startswith(folder.name.removesuffix(".service.d"))
+    assert (folder / "sandbox.conf").resolve() == DEPLOY / "systemd/sandbox.conf"
+    assert manage.command(["shell", "a b", "$HOME"], "--pipe")[-4:] == ["manage.py", "shell", "a b", "$$HOME"]
+
+
+def test_arguments_do_not_reach_the_journal() -> None:
+    (description,) = [part for part in manage.command(["task", "secret"]) if part.startswith("--description")]
+
+    assert description == "--description=manage.py task"
+
+
+def test_a_queue_is_judged_by_its_oldest_message() -> None:
+    assert levels(service.broker(LIMITS, BROKER)) == {"queue email": WARNING}
+
+
+def test_a_beat_without_a_trace_is_critical() -> None:
+    assert levels(service.broker(LIMITS, {**BROKER, "queues": {}, "beat_silent_for": None})) == {"beat": CRITICAL}
+
+
+def test_tasks_are_judged() -> None:
+    wrong = {**DATABASE, "oldest": 1000.0, "lost": 1, "dead": 1, "newest_dead": 60.0}
+
+    assert levels(service.database(LIMITS, DATABASE)) == {}
+    assert levels(service.database(LIMITS, wrong)) == {
+        "tasks": CRITICAL,
+        "tasks running": WARNING,
+        "dead letters": WARNING,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172800, "2 d")]
+)
+def test_spans_are_short(seconds: float, text: str) -> None:
+    assert span(seconds) == text
