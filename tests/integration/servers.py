@@ -108,9 +108,11 @@ class Redis(Process):
     def __init__(self, folder: Path) -> None:
         give_to("redis", folder)
         self.port = free_port()
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": ""}
-        flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        flags = [word for name, value in self.options(folder).items() for word in (f"--{name}", str(value))]
         super().__init__([*unprivileged("redis"), program("redis-server", "redis-server"), *flags], folder / "log")
+
+    def options(self, folder: Path) -> dict[str, object]:
+        return {"port": self.port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": ""}
 
     def start(self) -> None:
         super().start()
