@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -23,9 +24,12 @@ BIN = Path(sys.executable).parent
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that the system gives to clients: one of these could hold it when a server is started again."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def program(name: str, package: str, places: str = "/usr/lib/postgresql/*/bin") -> str:
@@ -59,6 +63,31 @@ def black_hole() -> Iterator[int]:
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+class SilentRedis:
+    """Takes connections and says nothing on them."""
+
+    def __enter__(self) -> "SilentRedis":
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+        self.listener.setblocking(False)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.listener.close()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.listener.getsockname()[1]}/0"
+
+    def asked(self) -> int:
+        """How many connections there were since the last call."""
+        count = 0
+        with suppress(BlockingIOError):
+            while True:
+                self.listener.accept()[0].close()
+                count += 1
+        return count
 
 
 def tied() -> list[str]:

@@ -205,6 +205,7 @@ def test_sweeping_a_million_done_and_a_thousand_pending_is_quick(
             connection.execute("UPDATE core_taskrecord SET due_at = created_at WHERE closed_at IS NULL")
 
     print(f"sweeping {MILLION} done and 1000 pending records: {', '.join(f'{ms:.0f}' for ms in times)} ms")
+    # As promised in docs/durable-delivery.md; the quickest, since without the index each takes seconds.
     assert min(times) <= 100
 
 

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -39,9 +38,9 @@ def test_runserver_carries_the_worker_and_ends_at_once(
     session.post(url, data={"csrfmiddlewaretoken": token[1], **form})
 
     mailbox.wait_for(f"{name}@example.org", "Welcome to Django SaaS")
-    begin = time.monotonic()
     process.stop(signal.SIGINT)
-    assert time.monotonic() - begin < 3
+    # Where it hangs, `stop` kills it.
+    assert process.popen.returncode == 0
 
 
 def test_a_worker_on_memory_refuses(environment: Environment, development: Environment) -> None:

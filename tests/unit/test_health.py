@@ -1,7 +1,6 @@
 import io
 import json
 import socket
-import time
 from typing import Any
 from unittest import mock
 
@@ -47,12 +46,9 @@ class HealthTests(TestCase):
     def test_it_is_ok_whatever_is_wrong_with_the_broker(self) -> None:
         for url, error in self.broken_brokers.items():
             with self.subTest(url), override_settings(CELERY_BROKER_URL=url), self.assertLogs("core.health") as logs:
-                begin = time.monotonic()
-
                 response = self.client.get(self.url)
 
                 self.assertEqual(response.json(), {"status": "ok"})
-                self.assertLess(time.monotonic() - begin, 1)
             self.assertIn(error, logs.output[0])
 
     def test_it_asks_over_a_socket_file_too(self) -> None:
