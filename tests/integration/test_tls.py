@@ -50,7 +50,7 @@ def tls_redis(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def issue(folder: Path, name: str, subject: str, *options: str | Path) -> None:
     """Make a certificate `name`.pem and its key.pem."""
     new = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", subject]
-    files = ["-keyout", folder / "key.pem", "-out", folder / f"{name}.pem"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / f"{name}.pem")]
     subprocess.run([*new, *files, *options], check=True, capture_output=True)
     # For the server, which is another user.
     (folder / "key.pem").chmod(0o644)
