@@ -49,7 +49,7 @@ check: setup ## Format, lint, types and unit tests
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
-	@for folder in tests/deploy tests/integration tests/chaos tests/e2e; do \
+	@for folder in tests/deploy tests/log_strategies tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
 	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit tests/lab

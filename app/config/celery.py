@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import beat_init, celeryd_init, import_modules, setup_logging
+from celery.signals import beat_init, celeryd_init, import_modules, setup_logging, worker_process_shutdown
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -37,6 +37,13 @@ def use_django_logging(loglevel: int = logging.WARNING, **kwargs: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
     if loglevel < logging.WARNING:
         logging.getLogger("celery").setLevel(loglevel)
+
+
+@worker_process_shutdown.connect
+def write_what_waits(**kwargs: Any) -> None:
+    """A child of the worker ends without what Python does at exit."""
+    for handler in logging.root.handlers:
+        handler.flush()
 
 
 @celeryd_init.connect

@@ -1,16 +1,23 @@
-"""The values of LOG_STRATEGY: where records go, and at which level."""
+"""The values of LOG_STRATEGY: where records go, and at which level. docs/logging.md compares them."""
 
 import logging
 import os
 import re
 import sys
-from logging.handlers import RotatingFileHandler
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from config.env import WrongSetting
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+from django.utils.module_loading import import_string
 
-STRATEGIES = ("console", "pid")
+from config.env import WrongSetting
+from core.logfiles import ProcessFileHandler, ProcessQueueHandler
+
+ROTATE_ALONE = (RotatingFileHandler, TimedRotatingFileHandler)
+ROTATE_TOGETHER = (ProcessFileHandler, ConcurrentRotatingFileHandler)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMAT = {
     "()": "config.logging.Line",
@@ -26,6 +33,26 @@ class Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return RESET_LINK.sub(r"\1***", super().format(record))
+
+
+Handlers = dict[str, dict[str, Any]]
+# dictConfig makes handlers in the order of their names: what hands on to the others must be made last.
+LAST = "writer"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the strategies write. `celery` is the level of a worker's file, `size` that of a file in bytes."""
+
+    folder: Path
+    celery: str = "ERROR"
+    size: int = 10_000_000
+    kept: int = 10
+    syslog: str = "/dev/log"
+
+    @property
+    def shared_file(self) -> dict[str, Any]:
+        return {"filename": str(self.folder / "saas.log"), "encoding": "utf-8", "formatter": "line"}
 
 
 def console() -> dict[str, Any]:
@@ -45,40 +72,66 @@ def stdout_is_journal() -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{stdout.st_dev}:{stdout.st_ino}"
 
 
-class ProcessFileHandler(RotatingFileHandler):
-    """One file per process: a forked child gets its own name, since a shared rotating file loses lines."""
-
-    def __init__(self, folder: str, stem: str) -> None:
-        self.folder, self.stem = Path(folder), stem
-        super().__init__(self.path(), maxBytes=10_000_000, backupCount=10, delay=True, encoding="utf-8")
-        os.register_at_fork(after_in_child=self.leave_parents_file)
-
-    def path(self) -> str:
-        return str(self.folder.resolve() / f"{self.stem}-{os.getpid()}.log")
-
-    def leave_parents_file(self) -> None:
-        self.close()
-        self.baseFilename = self.path()
+def console_alone(place: Place) -> Handlers:
+    return {"console": console()}
 
 
-def handlers(strategy: str, folder: Path, celery_level: str) -> dict[str, Any]:
-    if strategy == "console":
-        return {"console": console()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WrongSetting(f"LOGS_DIR must be a folder that is there or can be made: {error.strerror}.") from None
-    file = {"()": ProcessFileHandler, "folder": str(folder), "formatter": "line"}
+def pid(place: Place) -> Handlers:
+    sizes = {"size": place.size, "kept": place.kept}
+    file = {"()": ProcessFileHandler, "folder": str(place.folder), **sizes, "formatter": "line"}
     return {
         "console": console(),
-        "worker": {**file, "stem": "celery_worker", "level": celery_level},
+        "worker": {**file, "stem": "celery_worker", "level": place.celery},
         "errors": {**file, "stem": "celery_errors", "level": "ERROR"},
     }
 
 
-def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> dict[str, Any]:
-    """Return Django's LOGGING; `django`, `celery` and `task` are the levels of these loggers."""
-    used = handlers(strategy, folder, celery)
+def concurrent(place: Place) -> Handlers:
+    sizes = {"maxBytes": place.size, "backupCount": place.kept}
+    return {"file": {"class": "concurrent_log_handler.ConcurrentRotatingFileHandler", **place.shared_file, **sizes}}
+
+
+def file(place: Place) -> Handlers:
+    """Opens the file anew when logrotate has moved it; one that logrotate copies and truncates stays open."""
+    return {"file": {"class": "logging.handlers.WatchedFileHandler", **place.shared_file}}
+
+
+def queue(place: Place) -> Handlers:
+    """What `pid` writes, but a thread of each process writes it."""
+    targets = pid(place)
+    return {**targets, LAST: {"()": ProcessQueueHandler, **{name: f"cfg://handlers.{name}" for name in targets}}}
+
+
+def syslog(place: Place) -> Handlers:
+    # Syslog takes what stands before the colon for the program's name.
+    attributes = {"ident": f"{Path(sys.argv[0]).name}: ", "append_nul": False}
+    handler = {"class": "logging.handlers.SysLogHandler", "address": place.syslog, "facility": "local0"}
+    return {"syslog": {**handler, ".": attributes, "formatter": "line"}}
+
+
+STRATEGIES: dict[str, Callable[[Place], Handlers]] = {
+    "console": console_alone,
+    "pid": pid,
+    "concurrent": concurrent,
+    "file": file,
+    "queue": queue,
+    "syslog": syslog,
+}
+WRITE_FILES = ("pid", "concurrent", "file", "queue")
+
+
+def make_folder(strategy: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if strategy in WRITE_FILES:
+            raise WrongSetting(f"LOGS_DIR must be a folder that is there or can be made: {error.strerror}.") from None
+
+
+def build(strategy: str, place: Place, django: str, task: str) -> dict[str, Any]:
+    """Return Django's LOGGING; `django` and `task` are levels of loggers, `place.celery` is one more."""
+    make_folder(strategy, place.folder)
+    used = STRATEGIES[strategy](place)
     ours = {"level": django}
     return {
         "version": 1,
@@ -86,12 +139,12 @@ def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> d
         "formatters": {"line": FORMAT},
         "filters": {"identifiers": {"()": "core.identifiers.Identifiers"}},
         "handlers": {name: {**handler, "filters": ["identifiers"]} for name, handler in used.items()},
-        "root": {"handlers": list(used), "level": "WARNING"},
+        "root": {"handlers": [LAST] if LAST in used else list(used), "level": "WARNING"},
         "loggers": {
             "django": {"level": django, "handlers": [], "propagate": True},
             "core": ours,
             "accounts": ours,
-            "celery": {"level": celery},
+            "celery": {"level": place.celery},
             "celery.task": {"level": task},
             "gunicorn": ours,
             # Where Gunicorn has put handlers of its own.
@@ -101,3 +154,14 @@ def build(strategy: str, folder: Path, django: str, celery: str, task: str) -> d
             "django_guid": {"level": "WARNING"},
         },
     }
+
+
+def refuse_shared_rotation(config: dict[str, Any]) -> None:
+    for handler in config["handlers"].values():
+        made_by = handler.get("class") or handler.get("()")
+        kind = import_string(made_by) if isinstance(made_by, str) else made_by
+        if isinstance(kind, type) and issubclass(kind, ROTATE_ALONE) and not issubclass(kind, ROTATE_TOGETHER):
+            raise WrongSetting(
+                f"LOGGING must not have a {kind.__name__}: processes that share a rotating file lose lines. "
+                "Use LOG_STRATEGY=pid, concurrent or file."
+            )

@@ -9,7 +9,7 @@ from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
 
 from config import env
-from config.logging import LEVELS, STRATEGIES, build
+from config.logging import LEVELS, STRATEGIES, Place, build
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = sys.argv[1:2] == ["test"] or "PYTEST_VERSION" in os.environ
@@ -152,9 +152,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 LOGS_DIR = Path(env.text("LOGS_DIR", str(BASE_DIR.parent / "logs")))
 LOGGING = build(
     strategy=env.choice("LOG_STRATEGY", "pid" if DEBUG else "console", STRATEGIES),
-    folder=LOGS_DIR,
+    place=Place(LOGS_DIR, celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS)),
     django=env.choice("DJANGO_LOG_LEVEL", "INFO", LEVELS),
-    celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS),
     task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
 )
 

@@ -1,4 +1,7 @@
+from django.conf import settings
+
 from config.env import WrongSetting
+from config.logging import refuse_shared_rotation
 from core.checks import celery_names_without_effect
 
 
@@ -9,3 +12,4 @@ def load_settings() -> None:
     """
     for name in celery_names_without_effect():
         raise WrongSetting(f"The setting {name} has no effect: there is none of that name.")
+    refuse_shared_rotation(settings.LOGGING)
