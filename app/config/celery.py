@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import beat_init, celeryd_init, import_modules, setup_logging, worker_process_shutdown
+from celery.signals import beat_init, celeryd_init, import_modules, setup_logging, worker_process_shutdown, worker_ready
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -51,6 +51,13 @@ def prepare_worker(conf: Any, **kwargs: Any) -> None:
     if conf.broker_url.startswith("memory://"):
         sys.exit("A worker on memory:// receives nothing: set CELERY_BROKER_URL, or use `manage.py runserver` alone.")
     be_patient(conf)
+
+
+@worker_ready.connect
+def tell_that_it_is_ready(sender: Any, **kwargs: Any) -> None:
+    """In our own name: Celery's line of the kind is below the level at which production hears Celery."""
+    queues = ", ".join(sender.app.amqp.queues.consume_from)
+    logging.getLogger("core.worker").info("%s is ready and consumes %s", sender.hostname, queues)
 
 
 @beat_init.connect

@@ -20,6 +20,15 @@ def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: 
         proof.prove(lab)
 
 
+def test_nothing_of_this_was_an_error(lab: Lab, first_run: playbook.Progress) -> None:
+    """`journalctl -p err` shows the errors and nothing else, so it is empty where there are none."""
+    errors = machine.execute(
+        lab, "saas", "sh", "-c", "journalctl -p err --no-pager --output cat _SYSTEMD_SLICE=saas.slice"
+    )
+
+    assert errors == ""
+
+
 def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_run: playbook.Progress) -> None:
     """As if it had ended after Redis' configuration was written and before Redis was restarted."""
     line = "include /etc/redis/saas.conf"
