@@ -184,6 +184,15 @@ def mail_server(name: str, default: str | None) -> dict[str, Any]:
     return config
 
 
+def dsn(name: str) -> str:
+    if not text(name, ""):
+        return ""
+    value, parts = url(name, None, ("https", "http"))
+    if not (parts.username and parts.hostname and parts.path.rpartition("/")[2].isdecimal()):
+        raise WrongSetting(f"{name} must be a DSN as Sentry shows it, like https://key@sentry.example.org/1.")
+    return value
+
+
 def sender(name: str, default: str | None) -> str:
     value = text(name, default)
     if not is_mailbox(value):

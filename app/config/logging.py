@@ -49,6 +49,8 @@ class Place:
     size: int = 10_000_000
     kept: int = 10
     syslog: str = "/dev/log"
+    sentry_dsn: str = ""
+    release: str = ""
 
     @property
     def shared_file(self) -> dict[str, Any]:
@@ -109,6 +111,18 @@ def syslog(place: Place) -> Handlers:
     return {"syslog": {**handler, ".": attributes, "formatter": "line"}}
 
 
+def sentry(place: Place) -> Handlers:
+    """SENTRY_DSN adds Sentry to every strategy; this one insists on it."""
+    if not place.sentry_dsn:
+        raise WrongSetting("LOG_STRATEGY=sentry needs SENTRY_DSN.")
+    return console_alone(place)
+
+
+def errors_to_sentry(place: Place) -> Handlers:
+    sender = {"()": "core.sentry.SentryHandler", "dsn": place.sentry_dsn, "release": place.release, "level": "ERROR"}
+    return {"sentry": sender} if place.sentry_dsn else {}
+
+
 STRATEGIES: dict[str, Callable[[Place], Handlers]] = {
     "console": console_alone,
     "pid": pid,
@@ -116,6 +130,7 @@ STRATEGIES: dict[str, Callable[[Place], Handlers]] = {
     "file": file,
     "queue": queue,
     "syslog": syslog,
+    "sentry": sentry,
 }
 WRITE_FILES = ("pid", "concurrent", "file", "queue")
 
@@ -132,14 +147,15 @@ def build(strategy: str, place: Place, django: str, task: str) -> dict[str, Any]
     """Return Django's LOGGING; `django` and `task` are levels of loggers, `place.celery` is one more."""
     make_folder(strategy, place.folder)
     used = STRATEGIES[strategy](place)
+    first, errors = [LAST] if LAST in used else list(used), errors_to_sentry(place)
     ours = {"level": django}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": FORMAT},
         "filters": {"identifiers": {"()": "core.identifiers.Identifiers"}},
-        "handlers": {name: {**handler, "filters": ["identifiers"]} for name, handler in used.items()},
-        "root": {"handlers": [LAST] if LAST in used else list(used), "level": "WARNING"},
+        "handlers": {name: {**handler, "filters": ["identifiers"]} for name, handler in (used | errors).items()},
+        "root": {"handlers": [*first, *errors], "level": "WARNING"},
         "loggers": {
             "django": {"level": django, "handlers": [], "propagate": True},
             "core": ours,

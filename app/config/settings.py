@@ -152,7 +152,13 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 LOGS_DIR = Path(env.text("LOGS_DIR", str(BASE_DIR.parent / "logs")))
 LOGGING = build(
     strategy=env.choice("LOG_STRATEGY", "pid" if DEBUG else "console", STRATEGIES),
-    place=Place(LOGS_DIR, celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS)),
+    place=Place(
+        LOGS_DIR,
+        celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS),
+        sentry_dsn=env.dsn("SENTRY_DSN"),
+        # On a VM the folder of a release has its name.
+        release=BASE_DIR.parent.name,
+    ),
     django=env.choice("DJANGO_LOG_LEVEL", "INFO", LEVELS),
     task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
 )

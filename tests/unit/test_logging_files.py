@@ -118,18 +118,27 @@ class StrategyTests(FolderTestCase):
         "file": {"WatchedFileHandler"},
         "queue": {"ProcessQueueHandler"},
         "syslog": {"SysLogHandler"},
+        "sentry": {"StreamHandler", "SentryHandler"},
     }
 
     def configured(self, strategy: str) -> list[str]:
         """The handlers of a process that has this strategy."""
         show = "import logging, config.wsgi; print(*(type(h).__name__ for h in logging.root.handlers))"
-        result = run("-c", show, LOG_STRATEGY=strategy, LOGS_DIR=str(self.folder))
+        dsn = "https://key@sentry.example.org/1" if strategy == "sentry" else ""
+        result = run("-c", show, LOG_STRATEGY=strategy, LOGS_DIR=str(self.folder), SENTRY_DSN=dsn)
         return result.stdout.split() or [result.stderr]
 
     def test_all_of_them_can_be_chosen(self) -> None:
         found = {strategy: set(self.configured(strategy)) for strategy in STRATEGIES}
 
         self.assertEqual(found, self.handlers)
+
+    def test_sentry_comes_to_all_of_them_with_its_dsn(self) -> None:
+        for strategy in STRATEGIES:
+            logs = build(strategy, Place(self.folder, sentry_dsn="https://key@localhost/1"), "INFO", "INFO")
+
+            self.assertEqual(logs["root"]["handlers"][-1], "sentry")
+            self.assertEqual(logs["handlers"]["sentry"]["level"], "ERROR")
 
     def test_files_are_of_ten_megabytes_and_ten_are_kept(self) -> None:
         self.assertEqual((Place(self.folder).size, Place(self.folder).kept), (10_000_000, 10))
@@ -146,7 +155,7 @@ class StrategyTests(FolderTestCase):
             with self.subTest(strategy):
                 folder = self.folder / strategy / "logs"
 
-                build(strategy, Place(folder), "INFO", "INFO")
+                build(strategy, Place(folder, sentry_dsn="https://key@localhost/1"), "INFO", "INFO")
 
                 self.assertTrue(folder.is_dir())
 

@@ -164,6 +164,7 @@ class WrongValueTests(SimpleTestCase):
         "soft limit": ("CELERY_TASK_TIME_LIMIT", "10", "CELERY_TASK_SOFT_TIME_LIMIT must be less than"),
         "too large": ("RATE_LIMIT_WINDOW", "9" * 20, "RATE_LIMIT_WINDOW must be a whole number of 2147483647 or less"),
         "control": ("DEFAULT_FROM_EMAIL", "a@example.org\nBcc: b@example.org", "DEFAULT_FROM_EMAIL must be one line"),
+        "no dsn": ("LOG_STRATEGY", "sentry", "LOG_STRATEGY=sentry needs SENTRY_DSN."),
         "old name": ("CELERYD_CONCURRENCY", "4", "variable CELERYD_CONCURRENCY has no effect"),
         "misspelt": ("CELERY_PREFETCH_MULTIPLYER", "1", "Did you mean CELERY_PREFETCH_MULTIPLIER?"),
     }
@@ -202,6 +203,7 @@ class WrongValueTests(SimpleTestCase):
         "EMAIL_URL": ("smtp://mail", "smtp+ssl://u%40x:p%2F@10.0.0.1:465/", "smtp://[::1]:25", "filemail:///folder"),
         "DATABASE_URL": ("postgres://u:p%40@[::1]:5433/saas?sslmode=require", "postgres://%2Frun%2Fpg/saas"),
         "CELERY_BROKER_URL": ("redis+socket:///run/redis.sock?virtual_host=3", "redis://:pw@localhost"),
+        "SENTRY_DSN": ("https://key@sentry.example.org/1", "http://key:old@10.0.0.1:9000/sentry/42"),
     }
 
     def test_they_are_refused_by_name(self) -> None:
