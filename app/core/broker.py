@@ -1,6 +1,10 @@
+import json
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, memory, redis
+
+# In a message's headers: it has waited its turn already and is put where the oldest are.
+FIRST = "first"
 
 
 class Channel(redis.Channel):
@@ -12,6 +16,30 @@ class Channel(redis.Channel):
             # connection that has forgotten its address, and that ends the worker (celery 5.7.0, kombu 5.7.0).
             self.closed = True
             raise
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        if not message["headers"].get(FIRST):
+            super()._put(queue, message, **kwargs)
+            return
+        with self.conn_or_acquire() as client:
+            client.rpush(self.key(queue, self._get_message_priority(message, reverse=False)), json.dumps(message))
+
+    def oldest(self, queue: str, priority: int, count: int) -> list[dict[str, Any]]:
+        """The messages that are next to be taken from the queue; an empty one for what cannot be read."""
+        with self.conn_or_acquire() as client:
+            raw = client.lrange(self.key(queue, priority), -count, -1)
+        return [readable(message) for message in reversed(raw)]
+
+    def key(self, queue: str, priority: int) -> str:
+        return str(self._q_for_pri(queue, priority))  # type: ignore[attr-defined]
+
+
+def readable(raw: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(raw)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
 
 
 class Transport(redis.Transport):

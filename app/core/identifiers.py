@@ -84,8 +84,8 @@ def remember_request(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 
 @before_task_publish.connect
 def note_time(headers: dict[str, Any], **kwargs: Any) -> None:
-    """Let `saas status` tell how long a message has waited."""
-    headers["sent_at"] = time.time()
+    """Let `saas status` tell how long a message has waited, and a sweeper which are gone. A durable task's stays."""
+    headers.setdefault("sent_at", time.time())
 
 
 @task_prerun.connect

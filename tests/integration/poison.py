@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from celery import Task, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from core.durable.task import DurableTask
 from core.models import TaskRecord
@@ -20,3 +21,21 @@ def kill_own_process() -> None:
 def hang_once(self: Task[Any, Any]) -> None:
     if TaskRecord.objects.get(pk=str(self.request.id)).attempts == 1:
         time.sleep(300)
+
+
+@shared_task(base=DurableTask, ignore_result=True, soft_time_limit=1, time_limit=2)
+def run_past_the_limit() -> None:
+    sleep_on()
+
+
+@shared_task(ignore_result=True, soft_time_limit=1, time_limit=2)
+def run_past_the_limit_plainly() -> None:
+    sleep_on()
+
+
+def sleep_on() -> None:
+    while True:
+        try:
+            time.sleep(300)
+        except SoftTimeLimitExceeded:
+            continue

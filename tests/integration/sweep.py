@@ -16,6 +16,6 @@ print("ready", flush=True)
 sys.stdin.readline()
 taken: list[str] = []
 start = time.perf_counter()
-while records := sweeper.take_batch():
+while records := sweeper.take_batch().records:
     taken += [str(record.pk) for record in records]
 print(f"{(time.perf_counter() - start) * 1000:.1f}", *taken)

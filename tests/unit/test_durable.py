@@ -6,7 +6,7 @@ from unittest import mock
 from uuid import uuid4
 
 from celery import chain, chord
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.core import mail
 from django.db import OperationalError, transaction
 from django.test import SimpleTestCase
@@ -208,6 +208,12 @@ class ExecutionTests(DurableCase):
         self.assertIn("Traceback", letter.traceback)
         self.assertIn("email@test", letter.worker)
         self.assertEqual(letter.kwargs, {"user_id": self.user.pk, "login_url": URL})
+
+    def test_what_takes_too_long_is_not_tried_again(self) -> None:
+        with mock.patch("core.mails.send_welcome", side_effect=SoftTimeLimitExceeded()), self.assertLogs("celery"):
+            self.work()
+
+        self.assertEqual(DeadLetter.objects.get().reason, "time limit exceeded")
 
     def test_the_record_is_open_until_the_letter_is_stored(self) -> None:
         with mock.patch("core.mails.send_welcome", side_effect=ValueError("bug")), self.assertLogs("celery"):

@@ -1,17 +1,20 @@
 import os
 import select
 import signal
+from collections import Counter
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 from uuid import uuid4
 
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import state as worker_state
 from django.db import OperationalError
 from django.test import TestCase
 from django.utils.timezone import now
 from kombu import Connection
+from kombu.utils.limits import TokenBucket
 
 from config.celery import app
 from core.durable import identity, keeper, outbox, sweeper
@@ -52,16 +55,69 @@ class SweepTests(DurableCase):
         self.assertEqual(self.ids(), [str(old.pk), str(young.pk)])
         self.assertEqual(sweeper.sweep(app), 0)
 
-    def test_it_waits_longer_each_time_for_what_may_just_be_queued(self) -> None:
-        waiting = record(State.PUBLISHED)
-        waits = []
-        for _ in range(9):
-            sweeper.sweep(app)
-            waiting.refresh_from_db()
-            waits.append(round((waiting.due_at - now()).total_seconds()))
-            TaskRecord.objects.update(due_at=now() - LONG_AGO)
+    def all_are_due_again(self) -> None:
+        TaskRecord.objects.update(due_at=now() - LONG_AGO)
 
-        self.assertEqual(waits, [45, 90, 180, 360, 720, 1440, 2880, 3600, 3600])
+    def test_what_still_waits_in_its_queue_is_not_published_again(self) -> None:
+        waiting = [record(State.WAITING) for _ in range(3)]
+        for _ in range(4):
+            sweeper.sweep(app)
+            self.all_are_due_again()
+
+        self.assertEqual(self.ids(), [str(row.pk) for row in waiting])
+        self.assertEqual(set(TaskRecord.objects.values_list("publishes", flat=True)), {0})
+
+    def test_what_was_taken_from_its_queue_by_nobody_who_lives_is_published_again(self) -> None:
+        first = record(State.WAITING)
+        sweeper.sweep(app)
+        second = record(State.WAITING)
+        sweeper.sweep(app)
+        app.amqp.queues["email"](self.connection.default_channel).get(no_ack=True)
+        self.all_are_due_again()
+        with self.assertLogs("core.durable", "WARNING"):
+            sweeper.sweep(app)
+
+        self.assertEqual(self.ids(), [str(second.pk), str(first.pk)])
+
+    def test_what_was_lost_is_found_also_behind_others_that_were_sent_at_the_same_time(self) -> None:
+        rows = [record(State.WAITING) for _ in range(4)]
+        sweeper.sweep(app)
+        waiting = self.fetch("email")
+        for message in (waiting[0], waiting[2]):
+            self.connection.Producer().publish(message.decode(), routing_key="email", headers=message.headers)
+        self.all_are_due_again()
+        with self.assertLogs("core.durable", "WARNING"):
+            sweeper.sweep(app)
+
+        self.assertEqual(Counter(self.ids()), Counter(str(row.pk) for row in rows))
+
+    def test_it_looks_again_in_half_a_minute_however_often_a_message_was_lost(self) -> None:
+        lost = record(State.WAITING)
+        waits = []
+        for _ in range(6):
+            sweeper.sweep(app)
+            self.fetch("email")
+            lost.refresh_from_db()
+            waits.append(round((lost.due_at - now()).total_seconds()))
+            self.all_are_due_again()
+
+        self.assertEqual(waits, [30] * 6)
+        self.assertEqual(lost.publishes, 5)
+
+    def test_a_queue_whose_oldest_message_does_not_tell_its_age_is_left_to_its_worker(self) -> None:
+        record(State.PUBLISHED, sent_at=now())
+        self.connection.Producer().publish([[], {}, {}], routing_key="email", headers={"task": "t", "id": "by-hand"})
+        sweeper.sweep(app)
+
+        self.assertEqual(self.ids(), ["by-hand"])
+
+    def test_a_letter_that_still_waits_is_not_sent_again(self) -> None:
+        record(State.RUNNING, attempts=5, losses=4)
+        for _ in range(3):
+            sweeper.sweep(app)
+            self.all_are_due_again()
+
+        self.assertEqual(len(self.fetch("dead_letter")), 1)
 
     def test_it_leaves_done_and_leased_records_alone(self) -> None:
         record(State.RUNNING, timedelta(seconds=20))
@@ -132,7 +188,7 @@ class LossTests(DurableCase):
     def is_due(self) -> bool:
         sweeper.notice_loss(cast(Connection, self.broker))
         self.published.refresh_from_db()
-        return self.published.due_at <= now()
+        return self.published.state == State.WAITING and self.published.due_at <= now()
 
     def test_a_server_that_was_told_everything_is_left_in_peace(self) -> None:
         self.server.get.return_value = b"second"
@@ -176,13 +232,16 @@ class LeaseTests(TestCase):
 class KeeperTests(DurableCase):
     def setUp(self) -> None:
         super().setUp()
-        self.step = KeeperStep(SimpleNamespace(app=app))
-        self.step.keeper = self.keeper = Keeper(app)
+        self.buckets: dict[str, Any] = {"core.tasks.without_a_limit": None}
+        self.worker = SimpleNamespace(app=app, consumer=SimpleNamespace(task_buckets=self.buckets))
+        self.step = KeeperStep(self.worker)
+        self.step.keeper = self.keeper = Keeper(self.worker)
+
+    def request(self, row: TaskRecord) -> SimpleNamespace:
+        return SimpleNamespace(id=str(row.pk), task=send_welcome_email, time_limits=(None, None))
 
     def hold(self, row: TaskRecord) -> None:
-        request = SimpleNamespace(id=str(row.pk), task=send_welcome_email, time_limits=(None, None))
-        holder = mock.patch.object(worker_state, "reserved_requests", [request])
-        self.enterContext(holder)
+        self.enterContext(mock.patch.object(worker_state, "reserved_requests", [self.request(row)]))
 
     def test_it_renews_before_it_sweeps(self) -> None:
         fetched, other = record(State.PUBLISHED), record(State.WAITING)
@@ -212,13 +271,35 @@ class KeeperTests(DurableCase):
 
     def test_a_lost_process_ends_its_leases_at_once(self) -> None:
         running = record(State.RUNNING, timedelta(seconds=20), worker=f"email@a {IDENTITY}", started_at=now())
-        self.step.on_failure(send_welcome_email, str(running.pk))
-        self.step.on_failure(cleanup_expired_tokens, str(uuid4()))
+        self.step.on_failure(send_welcome_email, str(running.pk), WorkerLostError())
+        self.step.on_failure(cleanup_expired_tokens, str(uuid4()), WorkerLostError())
         self.keeper.tick()
 
         running.refresh_from_db()
         self.assertLessEqual(running.due_at, now())
         self.assertEqual(self.keeper.lost, set())
+
+    def test_what_was_killed_at_its_time_limit_is_a_dead_letter_at_once(self) -> None:
+        running = record(State.RUNNING, timedelta(seconds=20), worker=f"email@a {IDENTITY}", attempts=1)
+        for _ in range(2):
+            self.step.on_failure(send_welcome_email, str(running.pk), TimeLimitExceeded(1800))
+        self.keeper.tick()
+        self.keeper.tick()
+        self.work()
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.pk, letter.reason, letter.attempts), (str(running.pk), "time limit exceeded", 1))
+        self.assertEqual(letter.exception, "TimeLimitExceeded: TimeLimitExceeded(1800,)")
+        self.assertEqual(self.keeper.too_long, {})
+
+    def test_what_its_rate_limit_holds_back_is_renewed(self) -> None:
+        limited = record(State.PUBLISHED)
+        self.buckets[limited.task] = bucket = TokenBucket(1)
+        bucket.add((self.request(limited), 1))
+        self.keeper.tick()
+
+        limited.refresh_from_db()
+        self.assertGreater(limited.due_at, now())
 
     def test_what_was_revoked_is_closed(self) -> None:
         revoked, cut_off = record(State.PUBLISHED), record(State.PUBLISHED)
@@ -248,7 +329,7 @@ class KeeperTests(DurableCase):
         changing = mock.MagicMock()
         changing.__iter__.side_effect = [RuntimeError, iter([request])]
         with mock.patch.object(worker_state, "reserved_requests", changing):
-            self.assertEqual(keeper.held(), {60: [key]})
+            self.assertEqual(keeper.held(self.worker), {60: [key]})
 
 
 class OrphanTests(TestCase):

@@ -4,12 +4,12 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from celery import Task, signature
-from celery.exceptions import Ignore, Reject, Retry
+from celery import Celery, Task, signature
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -47,7 +47,7 @@ def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
         raise
     except Exception as error:
         letter = letters.compose(record, error, reason(task, error))
-        fail(task, record, letter)
+        fail(task.app, record, letter)
         raise
     patiently(lambda: finish(task, record, result))
     return result
@@ -106,6 +106,9 @@ def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
         "due_at": moment + LEASE,
         "request_id": get_guid() or "",
     }
+    sent = (request.headers or {}).get(outbox.SENT_AT)
+    if isinstance(sent, int | float):
+        fields["sent_at"] = datetime.fromtimestamp(sent, UTC)
     TaskRecord.objects.bulk_create([TaskRecord(id=key, **fields)], ignore_conflicts=True)
 
 
@@ -170,13 +173,15 @@ def wait(record: TaskRecord, due: datetime, **changes: Any) -> None:
 
 
 def reason(task: Task[Any, Any], error: Exception) -> str:
+    if isinstance(error, SoftTimeLimitExceeded):
+        return letters.TIME_LIMIT
     spent = getattr(task.request, "retries_spent", False) or is_transient(error)
     return letters.RETRIES_SPENT if spent else letters.PERMANENT
 
 
-def fail(task: Task[Any, Any], record: TaskRecord, letter: letters.Letter) -> None:
+def fail(app: Celery, record: TaskRecord, letter: letters.Letter) -> None:
     """Keep the letter in the record, so that no loss of the broker loses it, and send it."""
     try:
-        patiently(lambda: mine(record).update(state=State.FAILED, failure=letter, due_at=letters.sent_again_at()))
+        patiently(lambda: mine(record).update(state=State.FAILED, failure=letter, due_at=Now() + outbox.LOOKED_AFTER))
     finally:
-        letters.send_or_leave(task.app, letter)
+        letters.send_or_leave(app, letter)

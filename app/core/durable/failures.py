@@ -4,7 +4,7 @@ import hashlib
 import logging
 from typing import Any
 
-from celery.exceptions import WorkerLostError
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from celery.signals import task_failure
 from celery.worker.consumer import Consumer
 from django.conf import settings
@@ -22,13 +22,21 @@ def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: A
     request = sender.request
     if request.is_eager or sender.name == letters.TASK or (isinstance(sender, DurableTask) and is_uuid(task_id)):
         return
-    spent = request.retries and request.retries >= settings.CELERY_TASK_MAX_RETRIES
-    reason = letters.RETRIES_SPENT if spent else letters.PERMANENT
-    if isinstance(exception, WorkerLostError):
-        reason = letters.WORKER_LOST
+    # Celery tells twice of a task that was killed at its time limit, the second time without its request.
+    if request.id != task_id:
+        return
     queue = (request.delivery_info or {}).get("routing_key") or ""
-    letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, reason)
+    why = reason(exception, request.retries)
+    letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
     letters.send_or_leave(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+
+
+def reason(exception: BaseException, retries: int) -> str:
+    if isinstance(exception, WorkerLostError):
+        return letters.WORKER_LOST
+    if isinstance(exception, SoftTimeLimitExceeded | TimeLimitExceeded):
+        return letters.TIME_LIMIT
+    return letters.RETRIES_SPENT if retries and retries >= settings.CELERY_TASK_MAX_RETRIES else letters.PERMANENT
 
 
 class BuryingConsumer(Consumer):

@@ -11,15 +11,17 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery, bootsteps
+from celery.exceptions import TimeLimitExceeded
 from celery.signals import task_failure, task_revoked
 from celery.worker import state
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.timezone import now
 
-from core.durable.execution import LEASE
+from core.durable import letters
+from core.durable.execution import LEASE, fail
 from core.durable.identity import IDENTITY
 from core.durable.sweeper import BATCH, sweep
 from core.durable.task import DurableTask, is_uuid
@@ -32,17 +34,19 @@ State = TaskRecord.State
 
 
 class Keeper(Thread):
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, worker: Any) -> None:
         super().__init__(name="durable-keeper", daemon=True)
-        self.app = app
+        self.worker = worker
+        self.app: Celery = worker.app
         self.wake, self.closing = Event(), Event()
         self.lost: set[UUID] = set()
+        self.too_long: dict[UUID, TimeLimitExceeded] = {}
         self.revoked: set[UUID] = set()
         # After a start or an outage of the database, leases are renewed by all before anybody sweeps.
         self.settled = False
 
     def run(self) -> None:
-        while not (self.closing.is_set() and not held()):
+        while not (self.closing.is_set() and not held(self.worker)):
             seconds = self.tick()
             # Not in step with other workers.
             self.wake.wait(seconds * random.uniform(0.8, 1.2))  # noqa: S311
@@ -74,10 +78,13 @@ class Keeper(Thread):
         return sweep(self.app) == BATCH
 
     def look_after_own(self) -> None:
-        renew(held())
+        renew(held(self.worker))
         for task_id in list(self.lost):
-            release(task_id)
+            running(task_id).update(due_at=Now())
             self.lost.discard(task_id)
+        for task_id, error in list(self.too_long.items()):
+            bury(self.app, task_id, error)
+            del self.too_long[task_id]
         for task_id in list(self.revoked):
             TaskRecord.objects.filter(pk=task_id, closed_at=None).exclude(state=State.RUNNING).update(
                 state=State.DONE, closed_at=Now(), payload=""
@@ -85,17 +92,23 @@ class Keeper(Thread):
             self.revoked.discard(task_id)
 
 
-def held() -> Held:
+def held(worker: Any) -> Held:
     """The durable tasks that this worker has fetched and not finished, by their time limits."""
     for _ in range(10):
         try:
-            requests = list(state.reserved_requests)
+            requests = [*state.reserved_requests, *limited(worker)]
         except RuntimeError:
             # The main thread changed the set meanwhile.
             time.sleep(0.001)
         else:
             return by_limit(request for request in requests if is_durable(request.task) and is_uuid(request.id))
     return {}
+
+
+def limited(worker: Any) -> list[Any]:
+    """Those that their task's rate limit holds back. Celery does not count them among the reserved."""
+    buckets = list(worker.consumer.task_buckets.values())
+    return [request for bucket in buckets if bucket for request, _ in bucket.contents]
 
 
 def by_limit(requests: Iterable[Any]) -> Held:
@@ -118,9 +131,14 @@ def renew(tasks: Held) -> None:
         TaskRecord.objects.filter(running | fetched, pk__in=ids).update(due_at=Now() + LEASE)
 
 
-def release(task_id: UUID) -> None:
-    """End the lease of a run whose process is gone."""
-    TaskRecord.objects.filter(pk=task_id, state=State.RUNNING, worker__endswith=IDENTITY).update(due_at=Now())
+def running(task_id: UUID) -> QuerySet[TaskRecord]:
+    return TaskRecord.objects.filter(pk=task_id, state=State.RUNNING, worker__endswith=IDENTITY)
+
+
+def bury(app: Celery, task_id: UUID, error: TimeLimitExceeded) -> None:
+    """What took too long once would most likely do so again."""
+    for record in running(task_id):
+        fail(app, record, letters.compose(record, error, letters.TIME_LIMIT))
 
 
 def seconds_to_next() -> float:
@@ -138,7 +156,7 @@ class KeeperStep(bootsteps.StartStopStep):
         self.keeper: Keeper | None = None
 
     def start(self, worker: Any) -> None:
-        self.keeper = Keeper(worker.app)
+        self.keeper = Keeper(worker)
         self.keeper.start()
         task_failure.connect(self.on_failure, weak=False)
         task_revoked.connect(self.on_revoked, weak=False)
@@ -150,11 +168,15 @@ class KeeperStep(bootsteps.StartStopStep):
         task_failure.disconnect(self.on_failure)
         task_revoked.disconnect(self.on_revoked)
 
-    def on_failure(self, sender: Any, task_id: str, **kwargs: Any) -> None:
+    def on_failure(self, sender: Any, task_id: str, exception: Any, **kwargs: Any) -> None:
         """Sent in this process for a child that died or was killed at the time limit."""
-        if self.keeper and is_durable(sender) and is_uuid(task_id):
+        if not (self.keeper and is_durable(sender) and is_uuid(task_id)):
+            return
+        if isinstance(exception, TimeLimitExceeded):
+            self.keeper.too_long[UUID(task_id)] = exception
+        else:
             self.keeper.lost.add(UUID(task_id))
-            self.keeper.wake.set()
+        self.keeper.wake.set()
 
     def on_revoked(self, sender: Any, request: Any, terminated: bool = False, **kwargs: Any) -> None:
         # What was cut off in the middle has not been revoked: stopping a worker does that too.

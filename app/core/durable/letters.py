@@ -5,7 +5,7 @@ import json
 import logging
 import traceback
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from celery import Celery, current_app
@@ -28,6 +28,7 @@ TASK = "core.tasks.record_dead_letter"
 PERMANENT = "permanent error"
 RETRIES_SPENT = "retries spent"
 WORKER_LOST = "worker lost too often"
+TIME_LIMIT = "time limit exceeded"
 UNKNOWN_TASK = "unknown task"
 UNDECODABLE = "undecodable message"
 LONGEST_TEXT = 20_000
@@ -79,11 +80,17 @@ def name_arguments(task: str, args: Any) -> dict[str, Any]:
     return {names[place] if place < len(names) else f"#{place}": value for place, value in enumerate(args)}
 
 
-def sent_again_at() -> datetime:
-    return now() + timedelta(seconds=outbox.PUBLISHED_AGAIN)
+def written_at(content: Letter) -> float:
+    return datetime.fromisoformat(content["failed_at"]).timestamp()
+
+
+def message_id(content: Letter) -> str:
+    """The same whenever this letter is sent."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{content['task_id']} {content['failed_at']}"))
 
 
 def send(app: Celery, content: Letter, **how: Any) -> None:
+    how |= {"task_id": message_id(content), "headers": {outbox.SENT_AT: written_at(content)}}
     with on_behalf_of(content.get("request_id", "")):
         app.send_task(TASK, [content], queue=QUEUE, ignore_result=True, add_to_parent=False, **how)
 

@@ -33,7 +33,7 @@ def requeue(letter: DeadLetter) -> None:
 
 def reopen(record: TaskRecord) -> None:
     record.state = State.PUBLISHED
-    record.closed_at, record.due_at = None, now() + timedelta(seconds=outbox.PUBLISHED_AGAIN)
+    record.closed_at, record.sent_at, record.due_at = None, now(), now() + outbox.LOOKED_AFTER
     record.retries = record.losses = record.publishes = 0
     record.save()
     transaction.on_commit(lambda: outbox.publish(current_app, record), robust=True)

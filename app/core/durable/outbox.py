@@ -13,16 +13,17 @@ from django.utils.timezone import is_naive, make_aware, now
 from django_guid import get_guid
 from kombu.utils import json
 
+from core.broker import FIRST
 from core.durable.breaker import Breaker, BrokerAwayError
 from core.identifiers import on_behalf_of
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
-# A published record that no worker has taken up after so many seconds is published again, after twice as many the
-# next time: its message may be lost, or just wait behind others.
-PUBLISHED_AGAIN = 45
-PUBLISHED_AGAIN_AT_MOST = 3600
+# A published record that no worker has taken up is looked after in so many seconds: is its message still there?
+LOOKED_AFTER = timedelta(seconds=30)
 HEADER = "durable"
+# Seconds since 1970; `core.identifiers` gives it to every other message.
+SENT_AT = "sent_at"
 # What concerns the act of publishing or is kept in a column of its own.
 NOT_KEPT = {"producer", "connection", "publisher", "retry", "retry_policy", "countdown", "eta", "queue", "task_id"}
 breaker = Breaker()
@@ -41,7 +42,8 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
             payload=dump(args, kwargs, kept(task, options)),
             state=State.WAITING if waits else State.PUBLISHED,
             created_at=created,
-            due_at=eta or created if waits else created + timedelta(seconds=PUBLISHED_AGAIN),
+            sent_at=None if waits else created,
+            due_at=eta or created if waits else created + LOOKED_AFTER,
             request_id=get_guid() or "",
         )
 
@@ -107,10 +109,11 @@ def put_back(*records: TaskRecord) -> None:
         log.warning("%s records wait longer: the database is away too", len(ids), exc_info=True)
 
 
-def send(app: Celery, record: TaskRecord, **how: Any) -> None:
+def send(app: Celery, record: TaskRecord, *, first: bool = False, **how: Any) -> None:
     args, kwargs, options = load(record)
     options.pop("expires", None)
-    headers = {**options.pop("headers", {}), HEADER: True}
+    sent_at = record.sent_at and record.sent_at.timestamp()
+    headers = {**options.pop("headers", {}), HEADER: True, FIRST: first, SENT_AT: sent_at}
     options |= {"queue": record.queue, "task_id": str(record.pk), "add_to_parent": False, "retry": False}
     with on_behalf_of(record.request_id):
         app.send_task(record.task, args, kwargs, headers=headers, **options, **how)

@@ -1,19 +1,20 @@
 """Finds records that nobody looks after, and publishes them again. Any number may run at once."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.timezone import now
 from kombu import Connection
 
 from core.durable import letters, outbox
+from core.durable.queues import Queues
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
@@ -22,18 +23,38 @@ MAX_LOSSES = 5
 BROKER_TIMEOUT = 2
 # In the broker: which life of which server has been told everything. A restart, a fail-over or FLUSHALL changes it.
 MARK = "saas:durable:server"
-# The rest is fetched for the few that were lost or failed.
-TO_PUBLISH = ("task", "queue", "payload", "state", "publishes", "losses", "request_id")
+# The rest is fetched for the few that were lost.
+TO_PUBLISH = ("task", "queue", "payload", "state", "sent_at", "losses", "failure", "request_id")
 State = TaskRecord.State
 
 
+@dataclass
+class Batch:
+    """Due records, oldest first, by what is to become of them."""
+
+    # Never published, or to be tried again: their turn is behind what waits already.
+    new: list[TaskRecord]
+    # Their worker is gone, and their turn is now.
+    lost: list[TaskRecord]
+    # Published, and not taken up: the message still waits, or is lost.
+    doubtful: list[TaskRecord]
+
+    @property
+    def records(self) -> list[TaskRecord]:
+        return [*self.new, *self.lost, *self.doubtful]
+
+
 def sweep(app: Celery) -> int:
-    """Publish one batch of what is due, oldest first; return its size. Raises when the broker or database is away."""
+    """Look after one batch of what is due; return its size. Raises when the broker or database is away."""
     with broker(app) as connection:
         notice_loss(connection)
-        records = take_batch()
-        publish(app, connection, records)
-    return len(records)
+        batch = take_batch()
+        publish(app, connection, batch.new, first=batch.lost)
+        queues = Queues(connection, BATCH)
+        missing = [record for record in batch.doubtful if not queues.may_hold(record)]
+        count_missing(missing)
+        publish(app, connection, [], first=missing)
+    return len(batch.records)
 
 
 @contextmanager
@@ -46,7 +67,7 @@ def broker(app: Celery) -> Iterator[Connection]:
 
 
 def notice_loss(connection: Connection) -> None:
-    """When the broker may have lost messages, make everything published due."""
+    """When the broker may have lost messages, let everything published wait for being published, in order of age."""
     if connection.transport.driver_type != "redis":
         return
     channel: Any = connection.default_channel
@@ -55,27 +76,33 @@ def notice_loss(connection: Connection) -> None:
     known = client.get(MARK)
     if known in (life, life.decode()):
         return
-    sent = TaskRecord.objects.filter(state__in=[State.PUBLISHED, State.FAILED], closed_at=None)
-    count = sent.update(due_at=F("created_at"))
+    still_open = TaskRecord.objects.filter(closed_at=None)
+    still_open.filter(state=State.FAILED).update(due_at=F("created_at"))
+    count = still_open.filter(state=State.PUBLISHED).update(state=State.WAITING, due_at=F("created_at"))
     client.set(MARK, life)
     log.warning("The broker was restarted or emptied: %s published records are published again", count)
 
 
-def take_batch() -> list[TaskRecord]:
+def take_batch() -> Batch:
     """Due records, put off for the time that publishing and taking up needs; SKIP LOCKED shares them out."""
     with transaction.atomic():
         due = TaskRecord.objects.filter(closed_at=None, due_at__lte=Now()).order_by("due_at").only(*TO_PUBLISH)
         records = list(due.select_for_update(skip_locked=True)[:BATCH])
-        lost = [record for record in records if record.state == State.RUNNING]
-        count_losses(lost)
-        put_off(records)
-    return records
+        batch = Batch(
+            new=[record for record in records if record.state == State.WAITING],
+            lost=[record for record in records if record.state == State.RUNNING],
+            doubtful=[record for record in records if record.state in (State.PUBLISHED, State.FAILED)],
+        )
+        count_losses(batch.lost)
+        put_off(batch)
+    return batch
 
 
 def count_losses(records: Iterable[TaskRecord]) -> None:
     """Whose run ended with its worker is tried again, a bounded number of times."""
     for record in records:
         record.losses += 1
+        record.state = State.PUBLISHED
         place = record.worker
         log.warning("%s[%s] was lost with its worker %s", record.task, record.pk, place, extra=record.identifiers)
         if record.losses >= MAX_LOSSES:
@@ -84,27 +111,39 @@ def count_losses(records: Iterable[TaskRecord]) -> None:
         record.save(update_fields=["losses", "state", "failure"])
 
 
-def put_off(records: Iterable[TaskRecord]) -> None:
-    groups: dict[tuple[str, int], list[TaskRecord]] = defaultdict(list)
-    for record in records:
-        if record.state != State.FAILED:
-            record.state = State.PUBLISHED
-        groups[record.state, record.publishes].append(record)
-    for (state, publishes), members in groups.items():
-        wait = min(outbox.PUBLISHED_AGAIN * 2**publishes, outbox.PUBLISHED_AGAIN_AT_MOST)
-        TaskRecord.objects.filter(pk__in=[record.pk for record in members]).update(
-            state=state, due_at=Now() + timedelta(seconds=wait), publishes=publishes + 1
-        )
+def put_off(batch: Batch) -> None:
+    sent = now()
+    for record in batch.new:
+        record.state, record.sent_at = State.PUBLISHED, sent
+    rows(batch.new).update(state=State.PUBLISHED, sent_at=sent)
+    rows(batch.records).update(due_at=Now() + outbox.LOOKED_AFTER)
 
 
-def publish(app: Celery, connection: Connection, records: list[TaskRecord]) -> None:
+def count_missing(records: list[TaskRecord]) -> None:
+    if records:
+        log.warning("The messages of %s records were lost: they are published again", len(records))
+        rows(records).update(publishes=F("publishes") + 1)
+
+
+def rows(records: Iterable[TaskRecord]) -> Any:
+    return TaskRecord.objects.filter(pk__in=[record.pk for record in records])
+
+
+def publish(app: Celery, connection: Connection, records: list[TaskRecord], *, first: list[TaskRecord]) -> None:
+    """Send both, in order of age: `records` to the end of their queues, `first` to the front."""
     producer = app.amqp.Producer(connection, auto_declare=False)
-    for place, record in enumerate(records):
+    # At the front, what is put there last is taken first.
+    turns = [(record, False) for record in records] + [(record, True) for record in reversed(first)]
+    for place, (record, ahead) in enumerate(turns):
         try:
-            if record.state == State.FAILED:
-                letters.send(app, record.failure or {}, producer=producer, retry=False)
-            else:
-                outbox.send(app, record, producer=producer)
+            send(app, record, ahead, producer)
         except Exception:
-            outbox.put_back(*records[place:])
+            outbox.put_back(*(left for left, _ in turns[place:]))
             raise
+
+
+def send(app: Celery, record: TaskRecord, ahead: bool, producer: Any) -> None:
+    if record.state == State.FAILED:
+        letters.send(app, record.failure or {}, producer=producer, retry=False)
+    else:
+        outbox.send(app, record, first=ahead, producer=producer)
