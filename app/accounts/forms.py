@@ -11,6 +11,7 @@ from django.contrib.auth.forms import (
     UsernameField,
 )
 from django.core.validators import MaxLengthValidator
+from django.db import Error as DatabaseFailure
 
 from accounts.fields import AddressFormField
 from accounts.models import User
@@ -77,5 +78,8 @@ class CustomPasswordResetForm(PasswordResetForm):
     def save(self, *args: Any, **kwargs: Any) -> None:
         try:
             request_password_reset.delay(email=self.cleaned_data["email"])
+        except DatabaseFailure:
+            # Nothing is recorded and no mail will come, whatever the address: the page must not say otherwise.
+            raise
         except Exception:
             log.exception("A password reset request could not be queued")

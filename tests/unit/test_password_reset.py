@@ -2,6 +2,7 @@ import re
 from unittest import mock
 
 from django.core import mail
+from django.db import OperationalError
 from django.test import TestCase
 
 from accounts.models import User
@@ -71,6 +72,14 @@ class PasswordResetTests(TestCase):
 
         self.assertRedirects(response, "/accounts/password_reset/done/")
         self.assertNotIn("bo@example.org", logs.output[0])
+
+    def test_it_promises_no_mail_when_the_database_did_not_take_the_request(self) -> None:
+        self.client.raise_request_exception = False
+        gone = OperationalError("the database is restarting")
+        with mock.patch("accounts.forms.request_password_reset.delay", side_effect=gone), self.assertLogs("django"):
+            response = self.client.post(self.url, {"email": "bo@example.org"})
+
+        self.assertEqual(response.status_code, 500)
 
     def test_it_sends_nothing_to_an_unknown_address(self) -> None:
         self.client.post(self.url, {"email": "nobody@example.org"})
