@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core.durable.operations import NotRequeueableError, discard, requeue
+from core.durable.operations import RefusedError, discard, requeue
 from core.models import DeadLetter, TaskRecord
 
 
@@ -54,7 +54,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         for letter in letters:
             try:
                 action(letter)
-            except NotRequeueableError as error:
+            except RefusedError as error:
                 self.message_user(request, str(error), messages.WARNING)
             else:
                 count += 1

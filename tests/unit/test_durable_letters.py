@@ -14,11 +14,11 @@ from django.utils.timezone import now
 
 from accounts.models import User
 from config.celery import app
-from core.durable import letters
+from core.durable import letters, operations, outbox
 from core.durable.failures import BuryingConsumer
 from core.durable.masking import MASK, mask, mask_text, secrets_in
 from core.models import DeadLetter, TaskRecord
-from core.tasks import send_password_reset_email, send_welcome_email
+from core.tasks import request_password_reset, send_password_reset_email, send_welcome_email
 from tests.unit import factories
 from tests.unit.durable import DurableCase
 
@@ -126,9 +126,46 @@ class RequeueTests(LetterCase):
     def test_one_with_masked_arguments_is_refused(self) -> None:
         self.bury(masked=True)
 
-        with self.assertRaisesMessage(CommandError, "masked"):
+        with self.assertRaisesMessage(CommandError, "secrets among its arguments were not kept. Call the task again"):
             self.requeue()
         self.assertTrue(DeadLetter.objects.exists())
+
+    def test_one_that_could_not_be_read_is_refused(self) -> None:
+        self.bury(reason=letters.UNDECODABLE)
+
+        with self.assertRaisesMessage(CommandError, "its message could not be read. Call the task again"):
+            self.requeue()
+        self.assertTrue(DeadLetter.objects.exists())
+
+    def test_of_two_people_who_requeue_it_one_is_told_that_the_other_has(self) -> None:
+        letter = self.bury()
+        self.requeue()
+        self.work()
+
+        for action in (operations.requeue, operations.discard):
+            with self.subTest(action), self.assertRaisesMessage(operations.RefusedError, "somebody else has"):
+                action(letter)
+        self.assertEqual(self.record().state, State.DONE)
+        self.assertEqual(len(mail.outbox), 1)
+
+    def test_one_is_requeued_while_the_broker_is_away(self) -> None:
+        self.bury()
+        with mock.patch.object(outbox, "send", side_effect=OSError), self.assertLogs("core.durable", "WARNING"):
+            self.requeue()
+
+        self.assertFalse(DeadLetter.objects.exists())
+        self.assertEqual(self.record().state, State.WAITING)
+
+    def test_a_reset_request_that_failed_can_be_requeued(self) -> None:
+        with self.committed():
+            request_password_reset.delay("bo@example.org")
+        with mock.patch("core.mails.send_password_reset", side_effect=ValueError("bug")), self.assertLogs("celery"):
+            self.work()
+        self.assertEqual(DeadLetter.objects.get().args, ["bo@example.org"])
+        self.requeue()
+        self.work()
+
+        self.assertEqual([message.to for message in mail.outbox], [["bo@example.org"]])
 
     def test_one_of_an_unknown_task_is_sent_as_it_was(self) -> None:
         content = letters.letter("some-id", "core.tasks.gone", "celery", [1], {"x": 2}, None, letters.UNKNOWN_TASK)
@@ -143,7 +180,8 @@ class RequeueTests(LetterCase):
     def test_its_letter_stays_when_the_broker_is_away(self) -> None:
         letters.store(letters.letter("some-id", "core.tasks.gone", "celery", [], {}, None, letters.UNKNOWN_TASK))
 
-        with mock.patch.object(app, "send_task", side_effect=OSError), self.assertRaises(OSError):
+        away = self.assertRaisesMessage(CommandError, "core.tasks.gone[some-id] stays: the broker is away (OSError)")
+        with mock.patch.object(app, "send_task", side_effect=OSError), away:
             self.requeue()
         self.assertTrue(DeadLetter.objects.exists())
 
@@ -181,6 +219,31 @@ class BuryingConsumerTests(LetterCase):
         self.assertEqual((letter.pk, letter.task, letter.queue), ("some-id", "core.tasks.gone", "celery"))
         self.assertEqual((letter.args, letter.kwargs, letter.masked), ([1], {"token": MASK}, True))
         self.assertEqual(letter.exception, "ValueError: why")
+
+    def test_a_durable_call_of_an_unknown_task_is_closed_with_its_letter_and_can_be_requeued(self) -> None:
+        with self.committed():
+            result = send_welcome_email.delay(self.user.pk, URL)
+        (message,) = self.fetch("email")
+        self.consumer.bury(message, letters.UNKNOWN_TASK, KeyError("core.tasks.send_welcome_email"))
+        self.work()
+        self.assertEqual(self.record().state, State.DEAD)
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.pk, letter.reason), (result.id, "unknown task"))
+        with self.committed():
+            operations.requeue(letter)
+        self.work()
+        self.assertEqual(len(mail.outbox), 1)
+
+    def test_a_durable_call_whose_message_cannot_be_read_stays_open(self) -> None:
+        with self.committed():
+            send_welcome_email.delay(self.user.pk, URL)
+        (message,) = self.fetch("email")
+        self.consumer.bury(message, letters.UNDECODABLE, None)
+        self.work()
+
+        self.assertEqual(self.record().state, State.PUBLISHED)
+        self.assertFalse(DeadLetter.objects.exists())
 
     def test_a_message_without_an_id_is_one_row_however_often_it_comes(self) -> None:
         how = {"content_type": "application/data", "content_encoding": "binary"}

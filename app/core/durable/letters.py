@@ -127,7 +127,9 @@ def record_of(task_id: str) -> TaskRecord | None:
 
 def close_as_dead(record: TaskRecord, content: Letter) -> bool:
     """Refuse a letter about an earlier run than the record's last, or about one that was requeued since."""
-    if record.state not in (State.FAILED, State.RUNNING) or record.attempts != content.get("attempts", 0):
+    ended = record.state in (State.FAILED, State.RUNNING) and record.attempts == content.get("attempts", 0)
+    # An unreadable message needs no letter: it is published again, from the record.
+    if not ended and not (record.state == State.PUBLISHED and content["reason"] == UNKNOWN_TASK):
         return False
     # What was masked for people is not to lie readable here.
     payload = "" if content["masked"] else record.payload

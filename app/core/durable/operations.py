@@ -12,23 +12,37 @@ from core.identifiers import on_behalf_of
 from core.models import DeadLetter, TaskRecord
 
 State = TaskRecord.State
+INSTEAD = "Call the task again from where it came, then discard this letter."
 
 
-class NotRequeueableError(Exception):
-    """The sentence says why."""
+class RefusedError(Exception):
+    """The sentence says why, and what to do instead."""
 
 
 def requeue(letter: DeadLetter) -> None:
     """Have the task executed again. Its letter is gone; should it fail again, there is one again."""
+    refuse_what_was_not_kept(letter)
     with transaction.atomic():
         record = letters.record_of(letter.task_id)
-        if letter.masked:
-            raise NotRequeueableError(f"{letter} cannot be requeued: its arguments are masked or unreadable.")
-        DeadLetter.objects.filter(pk=letter.pk).delete()
+        take(letter)
         if record is not None:
             reopen(record)
         else:
             send_plain(letter)
+
+
+def refuse_what_was_not_kept(letter: DeadLetter) -> None:
+    if letter.reason == letters.UNDECODABLE:
+        raise RefusedError(f"{letter} cannot be requeued: its message could not be read. {INSTEAD}")
+    if letter.masked:
+        raise RefusedError(f"{letter} cannot be requeued: secrets among its arguments were not kept. {INSTEAD}")
+
+
+def take(letter: DeadLetter) -> None:
+    """Of several people who do something with one letter at once, the first does it."""
+    gone, _ = DeadLetter.objects.filter(pk=letter.pk).delete()
+    if not gone:
+        raise RefusedError(f"{letter} is not there any more: somebody else has requeued or discarded it.")
 
 
 def reopen(record: TaskRecord) -> None:
@@ -43,16 +57,19 @@ def send_plain(letter: DeadLetter) -> None:
     """Send before the row's end is committed: when the broker is away, the letter stays."""
     args, kwargs = json.loads(json.dumps([letter.args, letter.kwargs]))
     queue = letter.queue or None
-    with on_behalf_of(letter.request_id):
-        current_app.send_task(letter.task, args, kwargs, task_id=letter.task_id, queue=queue, retry=False)
+    try:
+        with on_behalf_of(letter.request_id):
+            current_app.send_task(letter.task, args, kwargs, task_id=letter.task_id, queue=queue, retry=False)
+    except Exception as error:
+        raise RefusedError(f"{letter} stays: the broker is away ({type(error).__name__}). Try again later.") from error
 
 
 def discard(letter: DeadLetter) -> None:
     with transaction.atomic():
         record = letters.record_of(letter.task_id)
+        take(letter)
         if record is not None:
             record.delete()
-        letter.delete()
 
 
 def purge_done(older_than: timedelta, batch: int = 10_000) -> int:

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.forms.models import model_to_dict
 from django.utils.timezone import now
 
-from core.durable.operations import NotRequeueableError, discard, requeue
+from core.durable.operations import RefusedError, discard, requeue
 from core.models import DeadLetter
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -98,7 +98,7 @@ class Command(BaseCommand):
             key = letter.pk
             try:
                 action(letter)
-            except NotRequeueableError as error:
+            except RefusedError as error:
                 refused[key] = str(error)
             else:
                 handled.append(key)
