@@ -58,9 +58,12 @@ class Page:
         self.wait_for_page_after(page)
 
     def wait_for_page_after(self, page: WebElement) -> None:
-        wait_until(
-            lambda: self.find("html").id != page.id and self.run("return document.readyState") == "complete", "a page"
-        )
+        def arrived() -> bool:
+            # Between two pages there is none at all.
+            found = self.driver.find_elements(By.TAG_NAME, "html")
+            return found not in ([], [page]) and self.run("return document.readyState") == "complete"
+
+        wait_until(arrived, "a page")
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
