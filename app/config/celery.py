@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.startup import load_settings
 from core import broker
 
+log = logging.getLogger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 broker.install()
@@ -62,6 +63,8 @@ def tell_that_it_is_ready(sender: Any, **kwargs: Any) -> None:
 
 @beat_init.connect
 def prepare_beat(sender: Any, **kwargs: Any) -> None:
+    if sender.app.conf.broker_url.startswith("memory://"):
+        log.warning("What Beat sends to memory:// reaches no worker: set CELERY_BROKER_URL.")
     be_patient(sender.app.conf)
 
 

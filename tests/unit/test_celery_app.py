@@ -51,7 +51,8 @@ class ProcessTests(SimpleTestCase):
         worker, beat = self.conf(), self.conf()
 
         prepare_worker(conf=worker)
-        prepare_beat(sender=SimpleNamespace(app=SimpleNamespace(conf=beat)))
+        with self.assertNoLogs("config"):
+            prepare_beat(sender=SimpleNamespace(app=SimpleNamespace(conf=beat)))
 
         for conf in (worker, beat):
             self.assertTrue(conf.task_publish_retry)
@@ -63,6 +64,12 @@ class ProcessTests(SimpleTestCase):
             prepare_worker(conf=self.conf("memory://"))
 
         self.assertIn("receives nothing", str(caught.exception))
+
+    def test_beat_on_memory_warns(self) -> None:
+        with self.assertLogs("config.celery", "WARNING") as logs:
+            prepare_beat(sender=SimpleNamespace(app=SimpleNamespace(conf=self.conf("memory://"))))
+
+        self.assertIn("reaches no worker", logs.output[0])
 
     def test_a_talkative_command_line_wins(self) -> None:
         logger = logging.getLogger("celery")
