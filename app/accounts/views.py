@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 class RateLimitMixin(View):
     """Answers 429 to a POST when `rate_limit` is reached for the address or for what `account_field` names."""
 
+    # Django's forms take PUT for a POST.
+    http_method_names = ["get", "head", "post", "options"]
     rate_limit: str
     account_field: str
 
@@ -88,7 +90,8 @@ class LoginView(RateLimitMixin, views.LoginView):
     def get_redirect_url(self) -> str:  # type: ignore[override]
         # The one would be asked for by GET, which it refuses; the other lead here for ever.
         url = super().get_redirect_url()
-        return "" if urlsplit(url).path in (reverse("logout"), reverse("login")) else url
+        path = f"{urlsplit(url).path.rstrip('/')}/"
+        return "" if path in (reverse("logout"), reverse("login")) else url
 
 
 class PasswordResetView(RateLimitMixin, views.PasswordResetView):

@@ -2,7 +2,7 @@ from unittest import mock
 from urllib.parse import urlencode
 
 from django.contrib.auth.hashers import make_password
-from django.test import TestCase
+from django.test import Client, TestCase
 from django.urls import reverse
 
 from accounts.models import User
@@ -76,7 +76,9 @@ class LoginTests(TestCase):
         self.assertTrue(al.password.startswith("argon2$"))
 
     def test_it_leads_on_but_to_no_page_that_would_fail(self) -> None:
-        for wanted, led_to in (("/admin/", "/admin/"), ("/accounts/logout/?x", "/"), ("/accounts/login/", "/")):
+        elsewhere = ("//example.com", "https://example.com", "/\\example.com", "///example.com", "javascript:alert(1)")
+        useless = ("/accounts/logout/?x", "/accounts/logout", "/accounts/login/")
+        for wanted, led_to in (("/admin/", "/admin/"), *((url, "/") for url in (*elsewhere, *useless))):
             url = f"{self.url}?{urlencode({'next': wanted})}"
             with self.subTest(wanted):
                 self.client.logout()
@@ -89,6 +91,22 @@ class LoginTests(TestCase):
         self.client.force_login(self.bo)
 
         self.assertRedirects(self.client.get(self.url), reverse("home"))
+
+    def test_it_leads_on_who_sends_it_twice(self) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.get(self.url)
+        form = {"username": "bo", "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+        first, second = (client.post(f"{self.url}?next=/admin/", form, follow=False) for _ in range(2))
+
+        self.assertRedirects(first, "/admin/", fetch_redirect_response=False)
+        self.assertRedirects(second, f"{self.url}?next=/admin/", fetch_redirect_response=False)
+        self.assertRedirects(client.get(second.headers["Location"]), "/admin/", fetch_redirect_response=False)
+
+    def test_it_gives_a_session_that_nobody_knew_before(self) -> None:
+        self.client.cookies["sessionid"] = planted = "a" * 32
+
+        self.assertTrue(self.login("bo"))
+        self.assertNotEqual(self.client.cookies["sessionid"].value, planted)
 
 
 class LogoutTests(TestCase):

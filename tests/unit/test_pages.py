@@ -1,3 +1,6 @@
+from unittest import mock
+from urllib.parse import urlencode
+
 from django.test import Client, TestCase, override_settings
 
 from tests.unit.factories import user
@@ -34,6 +37,41 @@ class MethodTests(TestCase):
             with self.subTest(f"{method} home"):
                 self.assertEqual(client.generic(method, "/").status_code, 405)
         self.assertEqual(client.head("/health/").status_code, 200)
+
+    def test_forms_are_sent_by_post_alone(self) -> None:
+        for page in ("login", "register", "password_reset"):
+            with self.subTest(page):
+                self.assertEqual(self.client.put(f"/accounts/{page}/").status_code, 405)
+
+
+class FailureTests(TestCase):
+    def test_a_form_without_its_token_is_refused_with_a_page(self) -> None:
+        for signed_in in (False, True):
+            client = Client(enforce_csrf_checks=True)
+            if signed_in:
+                client.force_login(user())
+            with self.subTest(signed_in=signed_in), self.assertLogs("django.security.csrf", "WARNING"):
+                response = client.post("/accounts/password_reset/", {"email": "bo@example.org"})
+
+                self.assertContains(response, "<h1>Please try again</h1>", status_code=403)
+
+    def test_a_fault_of_ours_tells_nothing_of_itself(self) -> None:
+        client = Client(raise_request_exception=False)
+        client.force_login(user())
+        with mock.patch("core.views.render", side_effect=RuntimeError("secret")), self.assertLogs("django.request"):
+            response = client.get("/")
+
+        self.assertContains(response, "<h1>Something went wrong here</h1>", status_code=500)
+        self.assertNotContains(response, "secret", status_code=500)
+
+    def test_a_body_that_is_too_large_is_refused_with_a_page(self) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.get("/accounts/login/")
+        for body in ({"username": "x" * 3_000_000}, {f"field{number}": "x" for number in range(1001)}):
+            with self.subTest(len(body)), self.assertLogs("django.security", "ERROR"):
+                response = client.post("/accounts/login/", urlencode(body), "application/x-www-form-urlencoded")
+
+                self.assertContains(response, "<h1>This request makes no sense here</h1>", status_code=400)
 
 
 class CacheTests(TestCase):

@@ -3,7 +3,7 @@ from unittest import mock
 
 from django.core import mail
 from django.db import OperationalError
-from django.test import TestCase
+from django.test import Client, TestCase
 
 from accounts.models import User
 from tests.unit.factories import PASSWORD, user
@@ -34,14 +34,46 @@ class PasswordResetTests(TestCase):
         self.assertTemplateUsed(done, "registration/password_reset_complete.html")
         self.assertTrue(self.client.login(username="bo", password=NEW))
 
-    def test_its_link_works_once(self) -> None:
+    def assert_dead(self, link: str) -> None:
+        self.assertContains(Client().get(link, follow=True), "This link does not work")
+
+    def asked_for(self) -> str:
+        mail.outbox.clear()
         with self.settings(SITE_URL="http://localhost:8000"):
             self.client.post(self.url, {"email": "bo@example.org"})
-            link = self.link()
-        self.bo.set_password(NEW)
-        self.bo.save()
+            return self.link()
 
-        self.assertContains(self.client.get(link), "This link does not work")
+    def test_its_link_works_once(self) -> None:
+        link = self.asked_for()
+        form = self.client.get(link).headers["Location"]
+        self.client.post(form, {"new_password1": NEW, "new_password2": NEW})
+
+        self.assert_dead(link)
+        self.assertContains(self.client.get(form), "This link does not work")
+
+    def test_its_link_dies_when_the_account_is_used_or_its_address_changes(self) -> None:
+        link = self.asked_for()
+        self.client.login(username="bo", password=PASSWORD)
+        self.assert_dead(link)
+
+        link = self.asked_for()
+        User.objects.update(email="other@example.org")
+        self.assert_dead(link)
+
+    def test_its_link_grows_old(self) -> None:
+        link = self.asked_for()
+
+        with self.settings(PASSWORD_RESET_TIMEOUT=-1):
+            self.assert_dead(link)
+
+    def test_it_logs_out_everywhere(self) -> None:
+        elsewhere = Client()
+        elsewhere.force_login(self.bo)
+        form = self.client.get(self.asked_for()).headers["Location"]
+
+        self.client.post(form, {"new_password1": NEW, "new_password2": NEW})
+
+        self.assertRedirects(elsewhere.get("/"), "/accounts/login/?next=/")
 
     def test_it_queues_the_same_work_for_every_address(self) -> None:
         with mock.patch("accounts.forms.request_password_reset.delay") as delay:
@@ -101,6 +133,15 @@ class PasswordChangeTests(TestCase):
         bo.refresh_from_db()
         self.assertTrue(bo.check_password(NEW))
         self.assertIn("_auth_user_id", self.client.session)
+
+    def test_it_logs_out_everywhere_else(self) -> None:
+        bo, elsewhere = user(), Client()
+        for client in (self.client, elsewhere):
+            client.force_login(bo)
+
+        self.client.post(self.url, {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
+
+        self.assertRedirects(elsewhere.get("/"), "/accounts/login/?next=/")
 
     def test_it_wants_the_old_password(self) -> None:
         self.client.force_login(user())
