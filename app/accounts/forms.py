@@ -13,12 +13,11 @@ from django.contrib.auth.forms import (
 from django.core.validators import MaxLengthValidator
 from django.db import Error as DatabaseFailure
 
-from accounts.fields import AddressFormField
+from accounts.fields import EMAIL_LENGTH, AddressFormField
 from accounts.models import User
 from core.tasks import request_password_reset
 
 log = logging.getLogger(__name__)
-EMAIL_LENGTH = 254
 PASSWORD_LENGTH = 4096
 
 

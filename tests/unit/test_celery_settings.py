@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import SimpleTestCase, override_settings
 
+from config.startup import load_settings
 from tests.unit.test_settings import PRODUCTION, ROOT
 
 APP = ROOT / "app"
@@ -38,6 +40,9 @@ DEFAULTS = {
     "result_expires": 3600,
     "timezone": "UTC",
     "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
     "task_acks_late": True,
     "task_track_started": True,
     "broker_connection_retry_on_startup": True,
@@ -73,6 +78,12 @@ class CelerySettingsTests(SimpleTestCase):
         got = configured(list(wanted), **{name: str(value) for name, (value, _) in VARIABLES.items()})
 
         self.assertEqual(got, wanted)
+
+    def test_what_is_run_in_the_caller_tells_its_exceptions_there(self) -> None:
+        for value in (True, False):
+            self.assertEqual(
+                configured(["task_eager_propagates"], CELERY_ALWAYS_EAGER=str(value)), {"task_eager_propagates": value}
+            )
 
     def test_the_defaults_are_those_of_the_specification(self) -> None:
         self.assertEqual(configured(list(DEFAULTS)), DEFAULTS)
@@ -116,6 +127,11 @@ class NameCheckTests(SimpleTestCase):
     def test_it_finds_an_old_setting(self) -> None:
         with override_settings(CELERYD_PREFETCH_MULTIPLIER=1), self.assertRaisesMessage(SystemCheckError, "core.E001"):
             call_command("check")
+
+    def test_no_program_starts_with_one(self) -> None:
+        wanted = "CELERYD_PREFETCH_MULTIPLIER has no effect"
+        with override_settings(CELERYD_PREFETCH_MULTIPLIER=1), self.assertRaisesMessage(ImproperlyConfigured, wanted):
+            load_settings()
 
 
 class StartTests(SimpleTestCase):

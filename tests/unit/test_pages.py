@@ -1,3 +1,4 @@
+import unicodedata
 from unittest import mock
 from urllib.parse import urlencode
 
@@ -72,6 +73,18 @@ class FailureTests(TestCase):
                 response = client.post("/accounts/login/", urlencode(body), "application/x-www-form-urlencoded")
 
                 self.assertContains(response, "<h1>This request makes no sense here</h1>", status_code=400)
+
+
+class LongInputTests(TestCase):
+    def test_no_page_puts_endless_accents_in_order(self) -> None:
+        """It takes quadratic time: a body of 2 MB would keep a process busy for an hour."""
+        endless = "a" + "\u0301\u0327" * 5000
+        with mock.patch("unicodedata.normalize", wraps=unicodedata.normalize) as normalize:
+            for page in ("login", "register", "password_reset"):
+                for value in (endless, f"{endless}@example.org"):
+                    self.client.post(f"/accounts/{page}/", {"username": value, "email": value, "password": "x"})
+
+        self.assertLess(max(len(call.args[1]) for call in normalize.call_args_list), 1000)
 
 
 class CacheTests(TestCase):
