@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from core.durable.operations import RefusedError, discard, requeue
 from core.models import DeadLetter, TaskRecord
@@ -28,10 +29,16 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     search_fields = ("task_id", "request_id", "exception")
     date_hierarchy = "failed_at"
     actions: Sequence[str] = ("requeue_selected", "discard_selected")
+    exclude = ("traceback",)
+    readonly_fields = ("traceback_lines",)
 
     @admin.display(description="exception")
     def exception_line(self, letter: DeadLetter) -> str:
         return letter.exception.partition("\n")[0][:120]
+
+    @admin.display(description="traceback")
+    def traceback_lines(self, letter: DeadLetter) -> str:
+        return format_html("<pre>{}</pre>", letter.traceback)
 
     def has_requeue_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_deadletter")

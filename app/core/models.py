@@ -73,7 +73,7 @@ class DeadLetter(models.Model):
     queue = models.CharField(max_length=255, blank=True)
     args = models.JSONField(default=list)
     kwargs = models.JSONField(default=dict)
-    masked = models.BooleanField(default=False, help_text="Secrets were not kept, so that it cannot be requeued")
+    masked = models.BooleanField(default=False, help_text="If so, secrets were not kept, and it cannot be requeued")
     reason = models.CharField(max_length=50)
     exception = models.TextField(blank=True)
     traceback = models.TextField(blank=True)

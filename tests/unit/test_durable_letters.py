@@ -99,6 +99,15 @@ class StoreTests(LetterCase):
 
         self.assertFalse(DeadLetter.objects.exists())
 
+    def test_a_letter_holds_what_postgresql_would_refuse_in_a_way_that_it_takes(self) -> None:
+        args = ["nul \0", "half \ud800", float("nan"), {"\0": 1}]
+        content = letters.letter("some-id", "t" * 300, "q", args, {}, ValueError("\0 \ud800"), letters.UNKNOWN_TASK)
+        letters.store(content)
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual(letter.args, ["nul \ufffd", "half ?", "nan", {"\ufffd": 1}])
+        self.assertEqual((letter.exception, len(letter.task)), ("ValueError: \ufffd ?", 255))
+
 
 class RequeueTests(LetterCase):
     def requeue(self) -> None:
@@ -345,7 +354,8 @@ class AdminTests(LetterCase):
         self.log_in("view_deadletter", "view_taskrecord")
 
         self.assertContains(self.client.get(self.url + "?reason=permanent+error"), letter.pk)
-        self.assertContains(self.client.get(reverse("admin:core_deadletter_change", args=[letter.pk])), "Traceback")
+        page = self.client.get(reverse("admin:core_deadletter_change", args=[letter.pk]))
+        self.assertContains(page, "<pre>Traceback (most recent call last):\n  File ")
         self.assertNotContains(self.client.get(reverse("admin:core_taskrecord_changelist")), "login_url")
 
     def test_it_requeues(self) -> None:

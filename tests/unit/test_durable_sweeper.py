@@ -166,6 +166,18 @@ class SweepTests(DurableCase):
         waiting.refresh_from_db()
         self.assertEqual((waiting.state, waiting.due_at), (State.WAITING, waiting.created_at))
 
+    def test_what_no_broker_would_take_is_a_dead_letter_and_stands_in_nobodys_way(self) -> None:
+        options = {"serializer": "none-of-that-name"}
+        refused = record(State.WAITING, payload=outbox.dump([], {"user_id": 0, "login_url": URL}, options))
+        other = record(State.WAITING, -timedelta(seconds=5))
+        with self.assertLogs("core.durable", "ERROR"):
+            sweeper.sweep(app)
+
+        self.assertEqual(self.ids(), [str(other.pk)])
+        sweeper.sweep(app)
+        self.work()
+        self.assertEqual(DeadLetter.objects.get().pk, str(refused.pk))
+
     def test_a_task_that_this_release_does_not_know_is_published_for_those_that_do(self) -> None:
         record(State.WAITING, task="core.tasks.of_tomorrow", payload=outbox.dump([1], {}, {"headers": {"a": "b"}}))
         sweeper.sweep(app)

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import math
 import traceback
 import uuid
 from datetime import datetime
@@ -53,7 +54,7 @@ def letter(  # noqa: PLR0913, PLR0917
     named = name_arguments(task, args)
     secrets = secrets_in(named) | secrets_in(kwargs)
     shown = plain(([mask(value, name) for name, value in named.items()], mask(kwargs)))
-    return {
+    content = {
         "task_id": task_id,
         "task": task,
         "queue": queue,
@@ -66,11 +67,23 @@ def letter(  # noqa: PLR0913, PLR0917
         "request_id": get_guid() or "",
         "failed_at": now().isoformat(),
     }
+    return {name: storable(value) for name, value in content.items()}
 
 
 def plain(value: Any) -> Any:
     """What a JSON column can hold: dates and the like as Kombu writes them."""
-    return json.loads(kombu_json.dumps(value))
+    return storable(json.loads(kombu_json.dumps(value)))
+
+
+def storable(value: Any) -> Any:
+    """What PostgreSQL would refuse, in a way that it takes: a letter that cannot be stored is lost."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode().replace("\0", "\ufffd")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list) else value
 
 
 def name_arguments(task: str, args: Any) -> dict[str, Any]:
@@ -138,8 +151,9 @@ def close_as_dead(record: TaskRecord, content: Letter) -> bool:
 
 
 def columns(content: Letter) -> dict[str, Any]:
-    fields = {field.name for field in DeadLetter._meta.fields} - {"task_id"}
-    chosen = {name: value for name, value in plain(content).items() if name in fields}
+    lengths = {field.name: getattr(field, "max_length", None) for field in DeadLetter._meta.fields}
+    known = {name: value for name, value in plain(content).items() if name in lengths and name != "task_id"}
+    chosen = {name: value[: lengths[name]] if isinstance(value, str) else value for name, value in known.items()}
     for name in ("recorded_at", "failed_at"):
         chosen[name] = parse_datetime(str(content[name])) if content.get(name) else None
     return chosen

@@ -1,5 +1,6 @@
 """What a person does with dead letters, in the admin or with `manage.py dead_letters`."""
 
+import logging
 from datetime import timedelta
 
 from celery import current_app
@@ -11,6 +12,7 @@ from core.durable import letters, outbox
 from core.identifiers import on_behalf_of
 from core.models import DeadLetter, TaskRecord
 
+log = logging.getLogger(__name__)
 State = TaskRecord.State
 INSTEAD = "Call the task again from where it came, then discard this letter."
 
@@ -29,6 +31,7 @@ def requeue(letter: DeadLetter) -> None:
             reopen(record)
         else:
             send_plain(letter)
+    log.info("%s is requeued", letter)
 
 
 def refuse_what_was_not_kept(letter: DeadLetter) -> None:
@@ -70,6 +73,7 @@ def discard(letter: DeadLetter) -> None:
         take(letter)
         if record is not None:
             record.delete()
+    log.info("%s is discarded", letter)
 
 
 def purge_done(older_than: timedelta, batch: int = 10_000) -> int:

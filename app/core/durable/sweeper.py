@@ -115,8 +115,9 @@ def put_off(batch: Batch) -> None:
     sent = now()
     for record in batch.new:
         record.state, record.sent_at = State.PUBLISHED, sent
-    rows(batch.new).update(state=State.PUBLISHED, sent_at=sent)
-    rows(batch.records).update(due_at=Now() + outbox.LOOKED_AFTER)
+    later = Now() + outbox.LOOKED_AFTER
+    rows(batch.new).update(state=State.PUBLISHED, sent_at=sent, due_at=later)
+    rows([*batch.lost, *batch.doubtful]).update(due_at=later)
 
 
 def count_missing(records: list[TaskRecord]) -> None:
@@ -134,12 +135,22 @@ def publish(app: Celery, connection: Connection, records: list[TaskRecord], *, f
     producer = app.amqp.Producer(connection, auto_declare=False)
     # At the front, what is put there last is taken first.
     turns = [(record, False) for record in records] + [(record, True) for record in reversed(first)]
+    away: tuple[type[BaseException], ...] = (*connection.connection_errors, *connection.channel_errors, OSError)
     for place, (record, ahead) in enumerate(turns):
         try:
             send(app, record, ahead, producer)
-        except Exception:
+        except away:
             outbox.put_back(*(left for left, _ in turns[place:]))
             raise
+        except Exception as error:
+            give_up(record, error)
+
+
+def give_up(record: TaskRecord, error: Exception) -> None:
+    """A call that no broker would take must not stand in the way of others: the next sweep sends its dead letter."""
+    log.error("%s cannot be published: %s", record, type(error).__name__, extra=record.identifiers)
+    letter = letters.compose(record, error, letters.PERMANENT)
+    rows([record]).filter(state=State.PUBLISHED).update(state=State.FAILED, failure=letter, due_at=Now())
 
 
 def send(app: Celery, record: TaskRecord, ahead: bool, producer: Any) -> None:

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='deadletter',
             name='masked',
-            field=models.BooleanField(default=False, help_text='Secrets were not kept, so that it cannot be requeued'),
+            field=models.BooleanField(default=False, help_text='If so, secrets were not kept, and it cannot be requeued'),
         ),
         migrations.AlterField(
             model_name='taskrecord',
