@@ -74,12 +74,14 @@ def test_a_task_that_keeps_killing_its_process_is_a_dead_letter(
 
 def test_an_unknown_task_is_a_dead_letter(poisoned: Process, sender: Celery, postgres: Postgres) -> None:
     key = str(uuid.uuid4())
-    sender.send_task("core.tasks.gone", [1], {"reset_link": "secret-1", "x": 2}, task_id=key, queue="email")
+    arguments = {"reset_link": "secret-1", "x": 2}
+    sender.send_task("core.tasks.gone", [1, "nul \0", float("nan")], arguments, task_id=key, queue="email")
 
     found = wait_for_letter(postgres, key)
 
     assert (found["reason"], found["task"], found["queue"]) == ("unknown task", "core.tasks.gone", "email")
-    assert (found["args"], found["kwargs"]["x"]) == ([1], 2)
+    # As far as PostgreSQL can hold it.
+    assert (found["args"], found["kwargs"]["x"]) == ([1, "nul \ufffd", "nan"], 2)
     assert "secret-1" not in json.dumps(found)
 
 

@@ -332,8 +332,16 @@ class CommandTests(LetterCase):
             self.call("show", "nothing")
 
     def test_it_refuses_an_age_it_cannot_read(self) -> None:
-        with self.assertRaisesMessage(CommandError, "An age is"):
-            self.call("list", "--older-than", "soon")
+        for age in ("soon", "999999d"):
+            with self.subTest(age), self.assertRaisesMessage(CommandError, "An age is"):
+                self.call("list", "--older-than", age)
+
+    def test_no_age_at_all_is_an_age(self) -> None:
+        letter = self.bury()
+
+        self.assertEqual(json.loads(self.call("list", "--json", "--newer-than", "0s")), [])
+        discarded = json.loads(self.call("discard", "--json", "--older-than", "0s"))["discarded"]
+        self.assertEqual(discarded, [letter.pk])
 
 
 class AdminTests(LetterCase):

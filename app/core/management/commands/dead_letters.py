@@ -18,7 +18,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d+)([smhd])", text)
+    found = re.fullmatch(r"(\d{1,5})([smhd])", text)
     if not found:
         raise CommandError(f"An age is a number and s, m, h or d, like 90m; not “{text}”.")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *, action: str, ids: list[str], **options: Any) -> None:
         letters = self.chosen(ids, options)
-        filtered = any(options[name] for name in ("all", "task", "older_than", "newer_than"))
+        filtered = options["all"] or any(options[name] is not None for name in ("task", "older_than", "newer_than"))
         if action in ("requeue", "discard") and not ids and not filtered:
             raise CommandError(f"Say which to {action}: ids, --task, --older-than, --newer-than or --all.")
         if action == "show" and not ids and not filtered:
@@ -56,11 +56,11 @@ class Command(BaseCommand):
             missing = set(ids) - set(letters.values_list("pk", flat=True))
             if missing:
                 raise CommandError(f"There is no dead letter {', '.join(sorted(missing))}.")
-        if options["task"]:
+        if options["task"] is not None:
             letters = letters.filter(task=options["task"])
-        if options["older_than"]:
+        if options["older_than"] is not None:
             letters = letters.filter(failed_at__lt=now() - options["older_than"])
-        if options["newer_than"]:
+        if options["newer_than"] is not None:
             letters = letters.filter(failed_at__gte=now() - options["newer_than"])
         return letters
 
