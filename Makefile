@@ -7,7 +7,7 @@ BIN := .venv/bin
 DEBIAN ?= 12
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 
-.PHONY: help setup up down status ssh check test chaos lock
+.PHONY: help setup up down status ssh check test chaos bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -57,6 +57,9 @@ test: check ## Everything: `make check`, real servers, a browser, and a machine 
 
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
 	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
+
+bench-logging: setup ## Print what each LOG_STRATEGY costs and loses; ROUNDS=3 LINES=80000
+	@PYTHONPATH=app $(BIN)/python -m tests.log_strategies.bench
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt

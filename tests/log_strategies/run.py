@@ -6,16 +6,20 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.integration.sentry import Sentry
 from tests.integration.servers import APP, ROOT, program, tied
 from tests.log_strategies.records import LONG, Tally, lines, tally
 
 # Written to standard output as well as, or instead of, files.
-CONSOLE = ("console", "pid", "queue")
+CONSOLE = ("console", "pid", "queue", "sentry")
+# What a pipe takes at once is 4096 bytes; longer lines are mixed with others'.
+SHORT = 3900
 LOGROTATE = {"file": "saas", "file, nocreate": "saas-nocreate"}
 
 
@@ -23,7 +27,6 @@ LOGROTATE = {"file": "saas", "file, nocreate": "saas-nocreate"}
 class Outcome:
     tallies: dict[str, Tally]
     files: int
-    rotations: int
     seconds: float
     cpu: float
 
@@ -49,12 +52,13 @@ class Load:
 def run(load: Load, folder: Path, pause: float = 0.05) -> Outcome:
     """`folder` is empty, `pause` the seconds between two runs of logrotate."""
     logs, console = folder / "logs", folder / "console"
-    with syslog(folder / "socket") as heard, console.open("wb") as collected:
-        process = subprocess.Popen(command(load, folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=APP)
+    with syslog(folder / "socket") as heard, sentry() as told, console.open("wb") as collected:
+        process = subprocess.Popen(command(load, folder, told), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=APP)
         # A pipe, since that is what collects the output of containers and services.
         pump = threading.Thread(target=copy, args=[process.stdout, collected])
         pump.start()
-        rotations = rotate(process, folder, LOGROTATE[load.variant], pause) if load.variant in LOGROTATE else 0
+        if load.variant in LOGROTATE:
+            rotate(process, folder, LOGROTATE[load.variant], pause)
         error = process.stderr.read().decode() if process.stderr else ""
         process.wait()
         pump.join()
@@ -65,22 +69,24 @@ def run(load: Load, folder: Path, pause: float = 0.05) -> Outcome:
     }
     if load.strategy == "syslog":
         tallies = {"syslog": tally(heard, load.writers, load.records, load.long)}
-    written = len(list(logs.glob("*.log*")))
-    return Outcome(tallies, written, rotations or written, taken["seconds"], taken["cpu"])
+    if load.strategy == "sentry":
+        tallies |= {"sentry": tally(lines_of(told), load.writers, load.records, load.long)}
+    return Outcome(tallies, len(list(logs.glob("*.log*"))), taken["seconds"], taken["cpu"])
 
 
-def command(load: Load, folder: Path) -> list[str]:
+def command(load: Load, folder: Path, told: Sentry) -> list[str]:
     numbers = {"writers": load.writers, "records": load.records, "size": load.size, "long": load.long}
     options = [f"--{name}={value}" for name, value in numbers.items()]
     path = f"PYTHONPATH={APP}:{ROOT}"
     module = [sys.executable, "-m", "tests.log_strategies.writer", load.strategy, str(folder / "logs")]
-    return [*tied(), "env", path, "PYTHONUNBUFFERED=1", *module, *options, f"--syslog={folder / 'socket'}"]
+    options += [f"--syslog={folder / 'socket'}", *([f"--sentry={told.dsn}"] if load.strategy == "sentry" else [])]
+    return [*tied(), "env", path, "PYTHONUNBUFFERED=1", *module, *options]
 
 
 def collect(load: Load, logs: Path, console: Path) -> Iterator[tuple[str, list[str]]]:
     if load.strategy in CONSOLE:
         yield "console", console.read_text(errors="replace").splitlines()
-    if load.strategy not in ("console", "syslog"):
+    if load.strategy not in ("console", "syslog", "sentry"):
         yield "files", lines(logs, "*.log*")
 
 
@@ -89,17 +95,12 @@ def copy(source: object, target: object) -> None:
         target.write(data)  # type: ignore[attr-defined]
 
 
-def rotate(process: subprocess.Popen[bytes], folder: Path, name: str, pause: float) -> int:
-    """Force rotation until the writers end; how often."""
-    rotations, rotating = 0, logrotate(folder, name)
-    while True:
-        try:
-            process.wait(pause)
-        except subprocess.TimeoutExpired:
-            subprocess.run(rotating, check=True, capture_output=True)
-            rotations += 1
-        else:
-            return rotations
+def rotate(process: subprocess.Popen[bytes], folder: Path, name: str, pause: float) -> None:
+    """Force rotation, time and again, until the writers end."""
+    rotating = logrotate(folder, name)
+    while process.poll() is None:
+        subprocess.run(rotating, check=True, capture_output=True)
+        time.sleep(pause)
 
 
 def logrotate(folder: Path, name: str) -> list[str]:
@@ -116,6 +117,17 @@ def logrotate(folder: Path, name: str) -> list[str]:
     (folder / "logrotate.conf").chmod(0o644)
     state = f"--state={folder / 'logrotate.state'}"
     return [program("logrotate", "logrotate", "/usr/sbin"), "--force", state, str(folder / "logrotate.conf")]
+
+
+@contextmanager
+def sentry() -> Iterator[Sentry]:
+    server = Sentry()
+    yield server
+    server.stop()
+
+
+def lines_of(told: Sentry) -> list[str]:
+    return [f"[ERROR] 2000-01-01 00:00:00 core - {event['logentry']['formatted']}" for event in told.events]
 
 
 @contextmanager

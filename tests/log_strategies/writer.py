@@ -17,10 +17,10 @@ log = logging.getLogger("core")
 
 def main() -> None:
     arguments = parsed()
-    place = Place(arguments.folder, "INFO", arguments.size, kept=300, syslog=arguments.syslog)
+    place = Place(arguments.folder, "INFO", arguments.size, 300, arguments.syslog, sentry_dsn=arguments.sentry)
     dictConfig(build(arguments.strategy, place, "INFO", "INFO"))
     # As the parents of Gunicorn's and Celery's processes do, before they have any.
-    log.info(text(0, 0, arguments.long))
+    log.log(level(arguments), text(0, 0, arguments.long))
     start, hold = os.pipe()
     results, send = os.pipe()
     children = [fork(writer, arguments, start, hold, send) for writer in range(arguments.writers)]
@@ -42,7 +42,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=10_000_000)
     parser.add_argument("--long", type=int, default=LONG)
     parser.add_argument("--syslog", default="/dev/log")
+    parser.add_argument("--sentry", default="")
     return parser.parse_args()
+
+
+def level(arguments: argparse.Namespace) -> int:
+    return logging.ERROR if arguments.sentry else logging.INFO
 
 
 def fork(writer: int, arguments: argparse.Namespace, start: int, hold: int, send: int) -> int:
@@ -54,7 +59,7 @@ def fork(writer: int, arguments: argparse.Namespace, start: int, hold: int, send
     os.read(start, 1)
     begin, before = time.monotonic(), time.process_time()
     for number in range(0 if writer else 1, arguments.records):
-        log.info(text(writer, number, arguments.long))
+        log.log(level(arguments), text(writer, number, arguments.long))
     logging.shutdown()
     taken = {"begin": begin, "end": time.monotonic(), "cpu": time.process_time() - before}
     os.write(send, json.dumps(taken).encode() + b"\n")
