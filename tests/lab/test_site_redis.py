@@ -1,0 +1,63 @@
+"""What each user of the deployed broker may do."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import machine, playbook, proof
+from lab.labs import Lab
+
+
+def secrets(lab: Lab) -> dict[str, str]:
+    known: dict[str, str] = yaml.safe_load(lab.secrets.read_text(encoding="utf-8"))
+    return known
+
+
+def redis(lab: Lab, user: str, password: str, *command: str) -> str:
+    script = 'REDISCLI_AUTH=$1; export REDISCLI_AUTH; user=$2; shift 2; redis-cli --user "$user" "$@" 2>&1'
+    return machine.execute(lab, "saas", "sh", "-c", script, "sh", password, user, *command)
+
+
+def test_nobody_comes_in_without_a_password(lab: Lab, first_run: playbook.Progress) -> None:
+    assert "NOAUTH" in machine.execute(lab, "saas", "redis-cli", "get", "any")
+
+
+@pytest.mark.parametrize(
+    "command", [("flushall",), ("keys", "*"), ("config", "get", "*"), ("shutdown",), ("set", "any", "1")]
+)
+def test_the_application_may_do_its_work_alone(
+    lab: Lab, first_run: playbook.Progress, command: tuple[str, ...]
+) -> None:
+    assert "NOPERM" in redis(lab, "saas", secrets(lab)["secret_redis_password"], *command)
+
+
+@pytest.mark.parametrize("command", [("del", "email"), ("lpush", "celery", "{}"), ("get", "saas:beat:tick")])
+def test_flower_may_look_at_queues_alone(lab: Lab, first_run: playbook.Progress, command: tuple[str, ...]) -> None:
+    assert "NOPERM" in redis(lab, "flower", secrets(lab)["secret_redis_flower_password"], *command)
+
+
+def test_flower_hears_from_the_workers(lab: Lab, first_run: playbook.Progress) -> None:
+    answer = proof.visit(lab).browser.get(
+        "/flower/api/workers?refresh=true", auth=("flower", secrets(lab)["secret_flower_password"])
+    )
+
+    workers: dict[str, Any] = json.loads(answer.text)
+    assert sorted(name.partition("@")[0] for name in workers) == ["celery", "email"]
+    assert all(worker["active_queues"] for worker in workers.values())
+
+
+def test_the_workers_answer_the_application(lab: Lab, first_run: playbook.Progress) -> None:
+    command = "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=/etc/saas/saas.env --uid=saas"
+    inspect = (
+        "--working-directory=/srv/saas/current/app /srv/saas/current/.venv/bin/celery -A config inspect ping --json"
+    )
+
+    answered = json.loads(machine.execute(lab, "saas", "sh", "-c", f"{command} {inspect}").splitlines()[-1])
+
+    assert sorted(answered) == ["celery@saas", "email@saas"]
+
+
+def test_people_may_do_everything(lab: Lab, first_run: playbook.Progress) -> None:
+    assert "saas" in redis(lab, "operations", secrets(lab)["secret_redis_operations_password"], "acl", "users")
