@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,23 +9,36 @@ import pytest
 
 from tests.integration.browser import Browser
 from tests.integration.mailbox import Mailbox
-from tests.integration.servers import APP, BIN, Postgres, Process, Redis, free_port, listening, tied, wait_until
+from tests.integration.servers import (
+    APP,
+    BIN,
+    Postgres,
+    Process,
+    Redis,
+    free_port,
+    listening,
+    server_folder,
+    tied,
+    wait_until,
+)
 
 Environment = dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
+def redis_server() -> Iterator[Redis]:
+    with server_folder() as folder:
+        server = Redis(folder)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    with server_folder() as folder:
+        server = Postgres(folder)
+        yield server
+        server.stop(signal.SIGINT)
 
 
 @pytest.fixture(scope="session")

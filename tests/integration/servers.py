@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -131,6 +132,13 @@ class Process:
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """Not among pytest's own folders, which every run of pytest on this machine closes to other users."""
+    with TemporaryDirectory(prefix="saas-tests-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 class Redis(Process):

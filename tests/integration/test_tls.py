@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Environment, Start, manage
-from tests.integration.servers import Redis, listening, program, wait_until
+from tests.integration.servers import Redis, listening, program, server_folder, wait_until
 
 NAMES = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 # What either client says, one line each.
@@ -38,13 +38,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tls_redis(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    folder = tmp_path_factory.mktemp("redis")
+def tls_redis(authority: Path) -> Iterator[Redis]:
     signed = ("-CA", authority / "ca.pem", "-CAkey", authority / "key.pem")
-    issue(folder, "cert", "/CN=redis", *signed, "-addext", "subjectAltName=IP:127.0.0.1")
-    server = TlsRedis(folder)
-    yield server
-    server.stop()
+    with server_folder() as folder:
+        issue(folder, "cert", "/CN=redis", *signed, "-addext", "subjectAltName=IP:127.0.0.1")
+        server = TlsRedis(folder)
+        yield server
+        server.stop()
 
 
 def issue(folder: Path, name: str, subject: str, *options: str | Path) -> None:
