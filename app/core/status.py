@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -12,6 +13,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Q
 from django.db.models.functions import Now
 from django.utils.timezone import now
+from redis.exceptions import NoPermissionError
 
 from core.beat import TICK
 from core.health import given_up_after, redis_client
@@ -88,7 +90,9 @@ def queues(client: redis.Redis) -> Facts:
     for key in client.scan_iter(count=1000, _type="list"):
         name = PRIORITY.sub("", key.decode(errors="replace"))
         if not name.endswith(REPLIES):
-            add(found.setdefault(name, {"waiting": 0, "oldest": None}), client, key)
+            # What is not the application's it may not read: that is no queue of its.
+            with suppress(NoPermissionError):
+                add(found.setdefault(name, {"waiting": 0, "oldest": None}), client, key)
     return found
 
 

@@ -11,7 +11,14 @@ from pathlib import Path
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, level, span
 
 UNITS = (
-    *("gunicorn@*.service", "celery-worker@*.service", "celery-beat.service", "flower.service", "nginx.service"),
+    *(
+        "gunicorn@*.service",
+        "celery-worker@*.service",
+        "celery-beat.service",
+        "flower.service",
+        "nginx.service",
+        "nginx-journal.service",
+    ),
     *("redis-server.service", "postgresql@*.service"),
 )
 PROPERTIES = "Id,LoadState,ActiveState,SubState,NRestarts,StateChangeTimestampMonotonic"
@@ -40,6 +47,8 @@ def judge_unit(limits: Limits, unit: Unit, megabytes: float) -> Finding:
     if unit["ActiveState"] != "active":
         return Finding(CRITICAL, name, f"{unit['ActiveState']} ({unit['SubState']}) for {span(since)}", facts)
     text, found = f"active for {span(since)}, {megabytes:.0f} MB", level(limits, "unit_memory", megabytes)
+    if found:
+        text += ", which is much"
     if restarts:
         text += f", started again {restarts} times by systemd"
         found = max(found, WARNING if since < CALM else OK)

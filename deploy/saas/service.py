@@ -7,8 +7,10 @@ from typing import Any
 from saas import manage
 from saas.findings import CRITICAL, Finding, Limits, level, span
 
-# It waits a second for the broker and five for the database. Asked every minute, it is not to fill the journal.
-OPTIONS = ("--pipe", "--property=RuntimeMaxSec=20", "--property=LogLevelMax=warning")
+# It waits a second for the broker and five for the database; a busy host takes its time for the rest.
+SECONDS = 45
+# Asked every minute, it is not to fill the journal.
+OPTIONS = ("--pipe", f"--property=RuntimeMaxSec={SECONDS}", "--property=LogLevelMax=warning")
 Facts = dict[str, Any]
 
 
@@ -28,7 +30,13 @@ def look(limits: Limits) -> list[Finding]:
 def ask() -> Facts:
     argv = manage.command(["status"], *OPTIONS)
     done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=30, check=True
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=2 * SECONDS,
+        check=True,
     )
     facts: Facts = json.loads(done.stdout)
     return facts
@@ -36,7 +44,7 @@ def ask() -> Facts:
 
 def reason(error: Exception) -> str:
     told = (getattr(error, "stderr", "") or "").strip().splitlines()
-    return told[-1] if told else str(error)
+    return told[-1] if told else f"it says nothing, or not within {SECONDS} s"
 
 
 def unreachable(part: str, facts: Facts) -> list[Finding]:

@@ -16,6 +16,7 @@ ROLE = DEPLOY / "ansible/roles/operations"
 LIMITS: Limits = {
     name.removeprefix("operations_"): value
     for name, value in yaml.safe_load((ROLE / "defaults/main.yml").read_text()).items()
+    if name != "operations_cache"
 }
 BROKER = {
     "queues": {"email": {"waiting": 3, "oldest": 130.0}},

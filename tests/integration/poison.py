@@ -39,3 +39,17 @@ def sleep_on() -> None:
             time.sleep(300)
         except SoftTimeLimitExceeded:
             continue
+
+
+@shared_task(ignore_result=True)
+def hang() -> None:
+    time.sleep(300)
+
+
+kept: list[bytes] = []
+
+
+@shared_task(ignore_result=True)
+def leak(megabytes: int) -> None:
+    # Written to, since the kernel gives out untouched memory in name only.
+    kept.append(os.urandom(1 << 20) * megabytes)

@@ -7,6 +7,9 @@ from lab.labs import Lab
 from lab.podman import PODMAN
 from lab.shell import attempt, root
 
+# Only what fails takes so long; a busy machine may take long for anything.
+SECONDS = 240
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -14,7 +17,7 @@ class Ended:
     text: str
 
 
-def shell(lab: Lab, command: str, host: str = "saas", user: str = "root", seconds: float = 60) -> Ended:
+def shell(lab: Lab, command: str, host: str = "saas", user: str = "root", seconds: float = SECONDS) -> Ended:
     argv = [
         *PODMAN,
         "exec",
@@ -36,7 +39,7 @@ def do(lab: Lab, command: str) -> str:
     return ended.text
 
 
-def wait_until_shown(lab: Lab, command: str, text: str, seconds: float = 60) -> Ended:
+def wait_until_shown(lab: Lab, command: str, text: str, seconds: float = SECONDS) -> Ended:
     """Repeat the command until it prints the text."""
     end = time.monotonic() + seconds
     while True:

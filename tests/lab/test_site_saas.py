@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab import machine, paths, podman
+from lab import machine, paths, podman, proof
 from lab.labs import Lab
 from tests.lab.hosts import do, shell, wait_until_shown
 
@@ -55,7 +55,7 @@ def test_it_names_the_release(lab: Lab) -> None:
 )
 def test_it_shows_the_rest_when_a_server_is_silent(lab: Lab, unit: str, missing: str) -> None:
     with stopped(lab, unit):
-        ended = shell(lab, "saas status", seconds=25)
+        ended = shell(lab, "saas status")
 
     assert ended.code == 2
     assert f"CRITICAL {missing} " in ended.text
@@ -120,6 +120,17 @@ def test_logs_prints_its_command_and_then_the_lines(lab: Lab) -> None:
 
     assert command == "journalctl --lines=20 '--unit=celery-worker@*'"
     assert " celery[" in "".join(lines)
+
+
+def test_logs_tells_the_story_of_a_request(lab: Lab) -> None:
+    request = proof.visit(lab).browser.get("/accounts/login/").headers["X-Request-ID"]
+    command = f"saas logs --request {request}"
+
+    story = wait_until_shown(lab, command, "nginx[").text
+
+    assert story.startswith(f"journalctl REQUEST_ID={request}\n")
+    assert story.count("GET") == 2
+    assert " gunicorn[" in story
 
 
 def test_what_is_not_on_a_host_is_not_shown(lab: Lab) -> None:
