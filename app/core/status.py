@@ -92,14 +92,15 @@ def queues(client: redis.Redis) -> Facts:
         if not name.endswith(REPLIES):
             # What is not the application's it may not read: that is no queue of its.
             with suppress(NoPermissionError):
-                add(found.setdefault(name, {"waiting": 0, "oldest": None}), client, key)
+                add(found, name, client, key)
     return found
 
 
-def add(queue: Facts, client: redis.Redis, key: bytes) -> None:
-    queue["waiting"] += client.llen(key)
+def add(found: Facts, name: str, client: redis.Redis, key: bytes) -> None:
     # Kombu takes from the right.
-    sent = sent_at(client.lindex(key, -1))
+    waiting, sent = client.llen(key), sent_at(client.lindex(key, -1))
+    queue = found.setdefault(name, {"waiting": 0, "oldest": None})
+    queue["waiting"] += waiting
     if sent is not None:
         queue["oldest"] = max(queue["oldest"] or 0, time.time() - sent)
 

@@ -51,6 +51,18 @@ def test_it_shows_a_queue_that_nobody_consumes(environment: Environment, sender:
     assert status(environment)["broker"]["queues"]["emial"]["waiting"] == 1
 
 
+def test_it_leaves_out_what_it_may_not_read(environment: Environment, redis_server: Redis) -> None:
+    client = redis_server.client()
+    keys = ["email", "celery", "dead_letter", "unacked*", "saas:*"]
+    client.acl_setuser("limited", enabled=True, nopass=True, keys=keys, commands=["+@all"])
+    client.lpush("foreign", "1")
+    url = redis_server.url(0).replace("//", "//limited:any@")
+
+    broker = status({**environment, "CELERY_BROKER_URL": url})["broker"]
+
+    assert set(broker["queues"]) == {"celery", "dead_letter", "email"}
+
+
 def test_it_tells_how_long_the_oldest_message_has_waited(environment: Environment, redis_server: Redis) -> None:
     with Connection(redis_server.url(0)) as connection, connection.SimpleQueue("email") as queue:
         for minutes in (10, 5):
