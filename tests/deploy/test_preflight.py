@@ -53,6 +53,8 @@ def test_it_names_a_missing_variable(tmp_path: Path, name: str) -> None:
         ("site_default_from_email", "hello", "neither hello@example.org nor Some Name"),
         ("site_admin_email", "admin", "no e-mail address"),
         ("site_tls", "maybe", "it can be selfsigned"),
+        ("log_strategy", "journal", "it can be console, pid, concurrent, file, queue, syslog, sentry."),
+        ("log_strategy", "sentry", "needs sentry_dsn"),
     ],
 )
 def test_it_explains_a_malformed_variable(tmp_path: Path, name: str, value: str, sentence: str) -> None:

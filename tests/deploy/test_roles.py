@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from config.logging import STRATEGIES
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ROLES = sorted(path for path in (DEPLOY / "ansible/roles").iterdir() if path.is_dir())
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -48,3 +50,7 @@ def test_every_service_has_the_sandbox(unit: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_units_are_static(unit: Path) -> None:
     assert "{{" not in unit.read_text()
+
+
+def test_an_inventory_can_choose_every_log_strategy() -> None:
+    assert load(DEPLOY / "ansible/roles/preflight/defaults/main.yml")["preflight_log_strategies"] == list(STRATEGIES)

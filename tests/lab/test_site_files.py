@@ -1,0 +1,139 @@
+"""LOG_STRATEGY=file on a real machine: logrotate as installed, under processes that write."""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from lab import console, machine, paths, playbook, snapshot
+from lab.labs import FIRST_MACHINE, Lab
+from lab.shell import LabError
+from tests.lab import load
+
+LOGS, NGINX = "/var/log/saas", "/var/log/nginx/access.log"
+ROLE = paths.ANSIBLE / "roles/logging"
+WRITERS, RECORDS = 4, 30_000
+KEPT = [f"{LOGS}/saas.log", f"{LOGS}/saas.log.1", *(f"{LOGS}/saas.log.{number}.gz" for number in range(2, 11))]
+
+
+def sh(lab: Lab, script: str) -> str:
+    return machine.execute(lab, "saas", "sh", "-c", script)
+
+
+def deploy(
+    lab: Lab, tags: str = "logging,app,celery_worker,celery_beat,flower,gunicorn,nginx", **variables: str
+) -> None:
+    release = snapshot.take(paths.ROOT)
+    playbook.run(lab, "site.yml", lab.directory / "site.log", tags=tags, app_release_ref=release, **variables)
+
+
+@pytest.fixture(scope="module")
+def machine_with_files(lab: Lab, first_run: playbook.Progress) -> Iterator[Lab]:
+    with console.step("Deploying with logs in files", "files"):
+        deploy(lab, log_strategy="file", nginx_log="file")
+    yield lab
+    with console.step("Deploying with logs in the journal", "journal"):
+        deploy(lab)
+    assert "saas" not in sh(lab, "ls /etc/logrotate.d").split()
+    sh(lab, f"rm -f {LOGS}/saas.log* {NGINX}*")
+
+
+def rotate(lab: Lab, name: str = "saas") -> None:
+    sh(lab, f"logrotate --force --state /run/logrotate.test /etc/logrotate.d/{name}")
+
+
+def visit(lab: Lab) -> str:
+    """Have Gunicorn write a line; a path that it names."""
+    path = f"/{secrets.token_hex(8)}/"
+    url = f"https://{lab.address(FIRST_MACHINE)}{path}"
+    machine.execute(lab, "saas", "python3", "-c", VISIT, url)
+    return path
+
+
+VISIT = """
+import ssl, sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context())
+except urllib.error.HTTPError as error:
+    assert error.code == 404
+"""
+
+
+def test_rotation_under_load_keeps_ten_whole_files(machine_with_files: Lab) -> None:
+    lab, run = machine_with_files, secrets.token_hex(4)
+    writing = threading.Thread(target=load.write, args=[lab, run, WRITERS, RECORDS])
+    writing.start()
+    rotations = 0
+    while writing.is_alive() or rotations < 12:
+        rotate(lab) if sh(lab, f"wc -c <{LOGS}/saas.log").strip() != "0" else visit(lab)
+        rotations += 1
+        time.sleep(0.1)
+    writing.join()
+
+    assert sorted(sh(lab, f"ls {LOGS}/saas.log*").split()) == sorted(KEPT)
+    assert set(sh(lab, f"stat --format '%U:%G %a' {LOGS}/saas.log*").splitlines()) == {"saas:saas 600"}
+    lines = sh(lab, f"zcat --force {LOGS}/saas.log*").splitlines()
+    assert set(load.numbers(lines, run).values()) <= {1}
+    # Who wrote while the file was cut goes on at its beginning, not behind a hole.
+    assert "\0" not in "".join(lines)
+
+
+def test_the_services_go_on_after_it(machine_with_files: Lab) -> None:
+    visit(machine_with_files)
+    rotate(machine_with_files)
+
+    path = visit(machine_with_files)
+
+    assert path in sh(machine_with_files, f"cat {LOGS}/saas.log")
+    assert sh(machine_with_files, f"head --bytes=1 {LOGS}/saas.log") == "["
+
+
+def test_the_timers_run_rotates_what_is_large_and_nothing_else(machine_with_files: Lab) -> None:
+    lab = machine_with_files
+    # The first run of all only notes the time.
+    sh(lab, "systemctl start logrotate.service")
+    visit(lab)
+    small = sh(lab, f"stat --format %s {LOGS}/saas.log")
+    sh(lab, "systemctl start logrotate.service")
+    assert int(sh(lab, f"stat --format %s {LOGS}/saas.log")) >= int(small)
+
+    load.write(lab, secrets.token_hex(4), WRITERS, 20_000)
+    assert int(sh(lab, f"stat --format %s {LOGS}/saas.log")) > 10 * 1024 * 1024
+    sh(lab, "systemctl start logrotate.service")
+
+    assert int(sh(lab, f"stat --format %s {LOGS}/saas.log")) < 1024 * 1024
+    assert int(sh(lab, f"stat --format %s {LOGS}/saas.log.1")) > 10 * 1024 * 1024
+
+
+def test_it_runs_every_hour(machine_with_files: Lab) -> None:
+    shown = sh(machine_with_files, "systemctl show --property=TimersCalendar,ActiveState logrotate.timer")
+
+    assert "OnCalendar=*-*-* *:00:00" in shown
+    assert "00:00:00" not in shown.partition("next_elapse")[0]
+    assert "ActiveState=active" in shown
+
+
+def test_nginxs_files_are_rotated_by_debians_own(machine_with_files: Lab) -> None:
+    lab = machine_with_files
+    before = visit(lab)
+    rotate(lab, "nginx")
+
+    after = visit(lab)
+
+    assert before in sh(lab, f"cat {NGINX}.1")
+    assert after in sh(lab, f"cat {NGINX}")
+
+
+def test_a_file_with_a_mistake_is_not_installed(machine_with_files: Lab) -> None:
+    tasks = yaml.safe_load((ROLE / "tasks/logrotate.yml").read_text())
+    (check,) = [
+        task["ansible.builtin.copy"]["validate"] for task in tasks if "validate" in task.get("ansible.builtin.copy", {})
+    ]
+    sh(machine_with_files, "sed s/daily/dayly/ /etc/logrotate.d/saas >/run/mistaken")
+
+    sh(machine_with_files, check % "/etc/logrotate.d/saas")
+    with pytest.raises(LabError, match="unknown option 'dayly'"):
+        sh(machine_with_files, f"({check % '/run/mistaken'}) >&2")
