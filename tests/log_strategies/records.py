@@ -1,6 +1,5 @@
 """Numbered records, and what became of them."""
 
-import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -48,9 +47,4 @@ def tally(lines: Iterable[str], writers: int, records: int, long: int = LONG) ->
 
 
 def lines(folder: Path, pattern: str) -> list[str]:
-    return [line for file in folder.glob(pattern) for line in content(file).splitlines()]
-
-
-def content(file: Path) -> str:
-    data = file.read_bytes()
-    return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
+    return [line for file in folder.glob(pattern) for line in file.read_text().splitlines()]

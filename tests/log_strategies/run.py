@@ -104,12 +104,17 @@ def rotate(process: subprocess.Popen[bytes], folder: Path, name: str, pause: flo
 
 
 def logrotate(folder: Path, name: str) -> list[str]:
-    """The installed file, for another folder and its owner, and with all files kept."""
+    """The installed file, for another folder and its owner, with all files kept and none compressed.
+
+    A writer that is suspended between looking for the file and writing must be back before that file is compressed. In
+    service it has an hour; here, rotations follow each other faster than a busy machine may resume it.
+    """
     text = (ROOT / "deploy/logrotate" / name).read_text()
     for old, new in {
         "/var/log/saas/": f"{folder}/logs/",
         "    su saas saas\n": "",
         "rotate 10\n": "rotate 300\n",
+        "    compress\n    delaycompress\n": "",
     }.items():
         assert old in text
         text = text.replace(old, new)
