@@ -53,7 +53,7 @@ test: check ## Everything: `make check`, real servers, a browser, and a machine 
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
 	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit tests/lab
-	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no tests/lab/test_site.py tests/lab/test_site_logs.py
+	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no tests/lab/test_site*.py
 
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
 	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))

@@ -30,6 +30,7 @@ app = Celery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("core.durable.keeper:KeeperStep")
+app.steps["consumer"].add("core.watchdog:WatchStep")
 
 
 @setup_logging.connect

@@ -57,6 +57,8 @@ def poisonous_worker(lab: Lab) -> Iterator[None]:
     """The worker `celery` also knows tasks that hang, leak and kill."""
     command = do(lab, f"sed -n 's/^ExecStart=//p' /etc/systemd/system/{WORKER.partition('@')[0]}@.service").strip()
     lines = ["[Service]", "Environment=PYTHONPATH=/opt/poison", "ExecStart=", f"ExecStart={command} -I poison"]
+    # A fault is to last until it has been found; test_site_watchdog.py has what the watchdog does.
+    lines += ["WatchdogSec=0"]
     do(lab, f"mkdir -p /opt/poison {DROP_IN.rpartition('/')[0]}")
     copy(lab, POISON, "/opt/poison/poison.py")
     do(lab, f"printf '%s\\n' {shlex.join(lines)} >{DROP_IN}; systemctl daemon-reload; systemctl restart {WORKER}")

@@ -1,0 +1,114 @@
+"""Tells systemd that a worker works, so that one which lives but consumes nothing is restarted."""
+
+import logging
+import os
+import socket
+import time
+from threading import Event, Thread
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import worker_ready
+from celery.worker import state
+from django.conf import settings
+
+from core.health import redis_client
+
+log = logging.getLogger("core.worker")
+# Seconds for which the event loop may be silent, or messages wait that a worker with room for them does not fetch.
+PATIENCE = 60.0
+
+
+def notify(news: str) -> None:
+    """Tell systemd, where it listens: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(news.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+
+
+@worker_ready.connect
+def say_ready(**kwargs: Any) -> None:
+    notify("READY=1")
+
+
+class WatchStep(bootsteps.StartStopStep):
+    """Runs while the consumer is connected. Waiting for a broker that is away is no fault of the worker's."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        seconds = int(os.environ.get("WATCHDOG_USEC", "0")) / 1_000_000
+        self.watch = Watch(seconds / 4) if seconds else None
+
+    def start(self, consumer: Any) -> None:
+        if self.watch:
+            self.watch.look_at(consumer)
+
+    def stop(self, consumer: Any) -> None:
+        if self.watch:
+            self.watch.look_away()
+
+
+class Watch(Thread):
+    """A thread of the worker's first process; a process that is stopped does not run its threads either."""
+
+    def __init__(self, every: float) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self.every = every
+        self.consumer: Any = None
+        self.over = Event()
+        self.forget()
+
+    def forget(self) -> None:
+        self.turned = self.fetched = time.monotonic()
+        self.count = -1
+
+    def look_at(self, consumer: Any) -> None:
+        self.forget()
+        consumer.timer.call_repeatedly(self.every, self.note_turn)
+        self.consumer = consumer
+        if not self.is_alive():
+            self.start()
+
+    def look_away(self) -> None:
+        self.consumer = None
+
+    def note_turn(self) -> None:
+        """Called by the event loop, so that it is known to turn."""
+        self.turned = time.monotonic()
+
+    def run(self) -> None:
+        while not self.over.wait(self.every):
+            if fault := self.fault():
+                log.error("This worker is to be restarted: %s", fault)
+            else:
+                notify("WATCHDOG=1")
+
+    def fault(self) -> str:
+        consumer, now = self.consumer, time.monotonic()
+        if consumer is None:
+            return ""
+        if now - self.turned > PATIENCE:
+            return f"its event loop has not turned for {PATIENCE:.0f} s"
+        if self.has_fetched() or not has_room(consumer) or not messages_wait(consumer):
+            self.fetched = now
+        return f"messages wait, and it has fetched none for {PATIENCE:.0f} s" if now - self.fetched > PATIENCE else ""
+
+    def has_fetched(self) -> bool:
+        before, self.count = self.count, sum(state.total_count.values())
+        return self.count != before
+
+
+def has_room(consumer: Any) -> bool:
+    return bool(consumer.task_consumer.channel.qos.can_consume())
+
+
+def messages_wait(consumer: Any) -> bool:
+    """Whether there is something to fetch. A broker that cannot be asked gives nothing."""
+    try:
+        client = redis_client(settings.CELERY_BROKER_URL)
+        return any(client.llen(queue.name) for queue in consumer.task_consumer.queues)
+    except Exception:
+        return False
