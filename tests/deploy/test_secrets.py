@@ -49,7 +49,7 @@ def test_it_makes_each_secret_once(made: Path) -> None:
     assert "changed=0" in output
     assert made.read_text() == before
     values = list(yaml.safe_load(before).values())
-    assert len(set(values)) == 4
+    assert len(set(values)) == 6
     assert all(len(value) == 50 for value in values)
 
 
