@@ -75,3 +75,9 @@ def test_two_registrations_of_one_address_at_once_make_one_account(
     with postgres.connect() as connection:
         count = connection.execute("SELECT count(*) FROM accounts_user WHERE username = %s", [name]).fetchone()
     assert count == (1,)
+
+
+def test_a_cookie_that_is_no_key_is_no_session(browser: Browser) -> None:
+    browser.cookies["sessionid"] = r'"abcdefgh\000ijk"'
+
+    assert browser.get("/").headers["Location"] == "/accounts/login/?next=/"
