@@ -55,6 +55,14 @@ def prepare_worker(conf: Any, **kwargs: Any) -> None:
     be_patient(conf)
 
 
+@celeryd_init.connect
+def add_dead_letters(options: dict[str, Any], **kwargs: Any) -> None:
+    """The default worker consumes them too. Before -X takes queues away again: what it names stays unconsumed."""
+    queues = options.get("queues") or []
+    if "celery" in queues and "dead_letter" not in queues:
+        queues.append("dead_letter")
+
+
 @worker_ready.connect
 def tell_that_it_is_ready(sender: Any, **kwargs: Any) -> None:
     """In our own name: Celery's line of the kind is below the level at which production hears Celery."""

@@ -105,7 +105,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, environment: Environment) ->
 
 @pytest.fixture(scope="module")
 def worker(start: Start) -> Process:
-    process = start("celery", "-A", "config", "worker", "-Q", "email,celery,dead_letter", "-c", "2", "-l", "info")
+    process = start("celery", "-A", "config", "worker", "-Q", "email,celery", "-l", "info", "--concurrency=2")
     wait_until(lambda: " ready." in process.output(), "the worker is ready")
     return process
 

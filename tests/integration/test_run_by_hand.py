@@ -57,6 +57,18 @@ def test_a_worker_on_memory_refuses(environment: Environment, development: Envir
     assert result.stderr.splitlines()[-1].startswith("A worker on memory:// receives nothing: set CELERY_BROKER_URL")
 
 
+@pytest.mark.parametrize(("options", "consumed"), [("", ", dead_letter"), ("-X dead_letter", "")])
+def test_the_default_worker_consumes_dead_letters_but_where_they_are_excluded(
+    start: Start, options: str, consumed: str
+) -> None:
+    command = ["celery", "-A", "config", "worker", "-Q", "email,celery", "-l", "info", "--concurrency=4"]
+    process = start(*command, *options.split())
+    wait_until(lambda: " ready " in process.output(), "the worker is ready")
+
+    process.stop()
+    assert f" is ready and consumes email, celery{consumed}\n" in process.output()
+
+
 def test_inspect_lists_what_is_active(worker: Process, start: Start) -> None:
     process = start("celery", "-A", "config", "inspect", "active")
     process.popen.wait(20)

@@ -11,7 +11,7 @@ from django.test import SimpleTestCase
 from kombu import Connection
 
 from config import celery_app
-from config.celery import debug_task, prepare_beat, prepare_worker, use_django_logging
+from config.celery import add_dead_letters, debug_task, prepare_beat, prepare_worker, use_django_logging
 from core.broker import Channel, Transport
 
 
@@ -64,6 +64,25 @@ class ProcessTests(SimpleTestCase):
             prepare_worker(conf=self.conf("memory://"))
 
         self.assertIn("receives nothing", str(caught.exception))
+
+    def test_the_worker_of_the_default_queue_consumes_dead_letters_too(self) -> None:
+        for asked, consumed in {
+            "email,celery": "email,celery,dead_letter",
+            "celery,dead_letter": "celery,dead_letter",
+            "email": "email",
+            "": "",
+        }.items():
+            queues = asked.split(",")
+            add_dead_letters(options={"queues": queues})
+
+            self.assertEqual(queues, consumed.split(","), asked)
+
+    def test_a_worker_of_no_queues_in_particular_has_all(self) -> None:
+        options = {"queues": None}
+
+        add_dead_letters(options=options)
+
+        self.assertEqual(options, {"queues": None})
 
     def test_beat_on_memory_warns(self) -> None:
         with self.assertLogs("config.celery", "WARNING") as logs:
