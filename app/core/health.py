@@ -87,6 +87,9 @@ def redis_client(url: str) -> redis.Redis:
         url = url.replace("redis+socket", "unix", 1).replace("virtual_host=", "db=")
     # Not tried again, which would cost a second time-out: a connection that Redis has closed, the pool replaces itself.
     retry = Retry(NoBackoff(), 0)
-    return redis.Redis.from_url(
-        url, socket_timeout=BROKER_TIMEOUT, socket_connect_timeout=BROKER_TIMEOUT, retry=retry, max_connections=4
+    timeouts = {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
+    # More threads than connections wait for one: with the plain pool they would take the broker for away.
+    pool = redis.BlockingConnectionPool.from_url(
+        url, max_connections=4, timeout=BROKER_TIMEOUT, retry=retry, **timeouts
     )
+    return redis.Redis(connection_pool=pool)

@@ -3,11 +3,13 @@ import signal
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import redis
 import requests
 from django.test import override_settings
 
@@ -93,6 +95,17 @@ def test_a_silent_broker_is_asked_once() -> None:
             assert not broker_answers()
 
         assert silent.asked() == 1
+
+
+def test_it_answers_more_threads_than_it_has_connections(redis_server: Redis) -> None:
+    url = redis_server.url(0)
+    with redis.Redis.from_url(url) as client, ThreadPoolExecutor(12) as threads:
+        # All have asked before the first is answered.
+        client.client_pause(150)
+        with override_settings(CELERY_BROKER_URL=url):
+            answers = list(threads.map(lambda _: broker_answers(), range(12)))
+
+    assert answers == [True] * 12
 
 
 def test_a_restart_of_the_broker_is_no_outage_and_an_outage_is_found_at_once(redis_server: Redis) -> None:
