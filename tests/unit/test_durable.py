@@ -262,13 +262,48 @@ class ExecutionTests(DurableCase):
     def test_a_retry_that_cannot_be_recorded_is_left_to_a_sweeper(self) -> None:
         with (
             mock.patch("core.mails.send_welcome", side_effect=OSError("away")),
-            mock.patch.object(execution, "postpone", side_effect=OperationalError),
+            mock.patch.object(execution, "wait", side_effect=OperationalError),
             self.assertLogs("core.durable", "WARNING"),
         ):
             self.work()
 
         self.assertEqual(self.record().state, State.RUNNING)
         self.assertFalse(DeadLetter.objects.exists())
+
+    def test_a_retry_inside_a_transaction_outlives_its_rollback(self) -> None:
+        def fail(*args: object) -> str:
+            with transaction.atomic():
+                raise send_welcome_email.retry(countdown=60, kwargs={"user_id": 0, "login_url": URL})
+
+        with mock.patch("core.mails.send_welcome", fail), self.assertLogs("core.tasks"):
+            self.work()
+
+        record = self.record()
+        self.assertEqual((record.state, record.retries), (State.WAITING, 1))
+        self.assertEqual(outbox.load(record)[1], {"user_id": 0, "login_url": URL})
+
+    def test_a_retry_that_is_not_raised_is_one_too(self) -> None:
+        def go_on(*args: object) -> str:
+            send_welcome_email.retry(countdown=60, throw=False)
+            return "again later"
+
+        TaskRecord.objects.all().delete()
+        with self.committed():
+            send_welcome_email.apply_async((self.user.pk, URL), link=request_password_reset.si("bo@example.org"))
+        with mock.patch("core.mails.send_welcome", go_on), self.assertLogs("core.tasks", "INFO"):
+            self.work()
+
+        self.assertEqual((self.record().state, self.record().retries), (State.WAITING, 1))
+
+    def test_a_retry_of_a_run_that_outlived_its_lease_leaves_the_later_run_alone(self) -> None:
+        def taken_over(*args: object) -> str:
+            TaskRecord.objects.update(attempts=7)
+            raise OSError("away")
+
+        with mock.patch("core.mails.send_welcome", taken_over), self.assertLogs("core.tasks"):
+            self.work()
+
+        self.assertEqual((self.record().state, self.record().retries), (State.RUNNING, 0))
 
     def test_closing_waits_for_a_database_that_is_restarting(self) -> None:
         step = mock.Mock(side_effect=[OperationalError, "closed"])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from celery import Celery, Task, signature
-from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -39,18 +39,29 @@ def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
     record = patiently(lambda: claim(task))
     if record is None:
         raise Ignore
-    task.request.retries = record.retries
+    request: Any = task.request
+    request.retries, request.claimed, request.postponed = record.retries, record, None
     try:
         result = task.run(*args, **kwargs)
-    except (Retry, Ignore, Reject) as verdict:
-        patiently(partial(obey, verdict, record))
-        raise
     except Exception as error:
-        letter = letters.compose(record, error, reason(task, error))
-        fail(task.app, record, letter)
+        conclude(task, record, error)
         raise
-    patiently(lambda: finish(task, record, result))
+    if request.postponed:
+        postpone(record, request.postponed)
+    else:
+        patiently(lambda: finish(task, record, result))
+    request.callbacks = request.chain = None
     return result
+
+
+def conclude(task: Task[Any, Any], record: TaskRecord, error: Exception) -> None:
+    postponement = getattr(task.request, "postponed", None)
+    if postponement:
+        postpone(record, postponement)
+    elif isinstance(error, Ignore | Reject):
+        patiently(partial(obey, error, record))
+    else:
+        fail(task.app, record, letters.compose(record, error, reason(task, error)))
 
 
 def patiently(step: Callable[[], T]) -> T:
@@ -134,7 +145,6 @@ def finish(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
     with transaction.atomic():
         if close(record, State.DONE):
             follow(task, result)
-    task.request.callbacks = task.request.chain = None
 
 
 def follow(task: Task[Any, Any], result: Any) -> None:
@@ -149,23 +159,29 @@ def follow(task: Task[Any, Any], result: Any) -> None:
 
 
 def obey(verdict: Exception, record: TaskRecord) -> None:
-    if isinstance(verdict, LeftToSweeperError):
-        log.warning("%s waits for the end of its lease: the database is away", record)
-    elif isinstance(verdict, Ignore):
+    if isinstance(verdict, Ignore):
         close(record, State.DONE)
     elif isinstance(verdict, Reject):
         wait(record, now(), retries=record.retries)
 
 
-def postpone(task: Task[Any, Any], due: datetime, args: Any, kwargs: Any) -> None:
-    record = TaskRecord.objects.get(pk=uuid.UUID(task.request.id))
-    changes: dict[str, Any] = {"retries": task.request.retries + 1}
+def postponed(record: TaskRecord, due: datetime, args: Any, kwargs: Any) -> dict[str, Any]:
+    """What `retry` asks for. It is written when the body has ended, since the body may roll back what it writes."""
+    changes: dict[str, Any] = {"due": due, "retries": record.retries + 1}
     if args is not None or kwargs is not None:
         old_args, old_kwargs, options = outbox.load(record)
         changes["payload"] = outbox.dump(
             old_args if args is None else args, old_kwargs if kwargs is None else kwargs, options
         )
-    wait(record, due, **changes)
+    return changes
+
+
+def postpone(record: TaskRecord, changes: dict[str, Any]) -> None:
+    try:
+        patiently(partial(wait, record, **changes))
+    except DATABASE_AWAY as error:
+        log.warning("%s waits for the end of its lease: the database is away", record)
+        raise LeftToSweeperError from error
 
 
 def wait(record: TaskRecord, due: datetime, **changes: Any) -> None:

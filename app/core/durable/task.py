@@ -16,7 +16,7 @@ class DurableTask(DjangoTask[Any, Any]):
     """`@shared_task(base=DurableTask)`: what is called is recorded with the caller's transaction, and done once.
 
     `delay` and `apply_async` insert a record and publish after the commit. `retry` keeps the next attempt in the
-    record. They raise what the database raises; that the broker is away raises nothing.
+    record when the body has ended. They raise what the database raises; that the broker is away raises nothing.
     """
 
     abstract = True
@@ -60,10 +60,7 @@ class DurableTask(DjangoTask[Any, Any]):
             request.retries_spent = True
             raise exc or MaxRetriesExceededError(f"{self.name}[{request.id}] has been tried often enough")
         due = eta or now() + timedelta(seconds=self.default_retry_delay if countdown is None else countdown)
-        try:
-            execution.patiently(partial(execution.postpone, self, due, args, kwargs))
-        except execution.DATABASE_AWAY as error:
-            raise execution.LeftToSweeperError from error
+        request.postponed = execution.postponed(request.claimed, due, args, kwargs)
         verdict = Retry(exc=exc, when=due)
         if throw:
             raise verdict
