@@ -7,7 +7,7 @@ from email.policy import SMTP
 from pathlib import Path
 from ssl import CERT_REQUIRED, VerifyMode
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import environ
 from click import ClickException
@@ -37,6 +37,12 @@ EMAIL_PORTS: dict[str, int | None] = {
 }
 # Spelt as both redis-py and Celery know them.
 CERTIFICATES = ("required", "optional", "none")
+# What may stand behind the ? of a broker's URL, and works with Kombu, the result backend and redis-py alike.
+CELERY_PARAMETERS = {
+    "rediss": ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"),
+    "redis+socket": ("virtual_host",),
+}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 class WrongSetting(ImproperlyConfigured, ClickException):
@@ -130,9 +136,14 @@ def celery_url(name: str, default: str, schemes: Collection[str]) -> str:
         raise WrongSetting(f"{name} must end in the number of a Redis database, like /0.")
     if parts.scheme == "redis+socket" and not parts.path.strip("/"):
         raise WrongSetting(f"{name} must name a socket, like redis+socket:///run/redis.sock.")
-    asked = parse_qs(parts.query, keep_blank_values=True).get("ssl_cert_reqs", CERTIFICATES)
-    if asked[0] not in CERTIFICATES:
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    allowed = CELERY_PARAMETERS.get(parts.scheme, ())
+    if not asked.keys() <= set(allowed):
+        raise WrongSetting(f"{name} must have these parameters alone: {', '.join(allowed) or 'none'}.")
+    if asked.get("ssl_cert_reqs", "required") not in CERTIFICATES:
         raise WrongSetting(f"{name} must have as its ssl_cert_reqs one of {', '.join(CERTIFICATES)}.")
+    if not asked.get("virtual_host", "0").isdecimal():
+        raise WrongSetting(f"{name} must have as its virtual_host the number of a Redis database.")
     return value
 
 
@@ -151,16 +162,24 @@ def database(name: str, default: str | None) -> dict[str, Any]:
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         config["OPTIONS"] = {"connect_timeout": 3, **config.get("OPTIONS", {})}
     else:
+        if parts.query:
+            raise WrongSetting(f"{name} must have no parameters with sqlite://.")
         # Two that read and then both write would fail; so the second waits.
-        config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, **config.get("OPTIONS", {})}
+        config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
     return config
 
 
 def check_options(name: str, query: str) -> None:
+    """libpq looks at the names here, and at the values only when it connects."""
+    options = dict(parse_qsl(query, keep_blank_values=True))
     try:
-        make_conninfo("", **dict(parse_qsl(query, keep_blank_values=True)))
+        make_conninfo("", **options)
     except ProgrammingError:
         raise WrongSetting(f"{name} must have no other parameters than those of libpq.") from None
+    if options.get("sslmode", "prefer") not in SSL_MODES:
+        raise WrongSetting(f"{name} must have as its sslmode one of {', '.join(SSL_MODES)}.")
+    if not options.get("connect_timeout", "3").isdecimal():
+        raise WrongSetting(f"{name} must have as its connect_timeout a whole number of seconds.")
 
 
 def mail_server(name: str, default: str | None) -> dict[str, Any]:
@@ -209,10 +228,10 @@ def is_mailbox(value: str) -> bool:
     return not header.defects and len(header.addresses) == 1 and bool(header.addresses[0].domain)
 
 
-def refuse_unknown(prefix: str) -> None:
+def refuse_unknown(*prefixes: str) -> None:
     """Refuse what would have no effect. Last, when everything that settings read is known."""
     for name in sorted(os.environ):
-        if name.startswith(prefix) and name not in READ | SET_BY_CELERY:
+        if name.startswith(prefixes) and name not in READ | SET_BY_CELERY:
             raise WrongSetting(
                 f"The environment variable {name} has no effect: there is none of that name.{hint(name)}"
             )

@@ -234,4 +234,4 @@ CELERY_BEAT_SCHEDULE = {
     "purge-done-records-hourly": {"task": "core.tasks.purge_done_records", "schedule": crontab(minute=20)},
 }
 
-env.refuse_unknown("CELERY")
+env.refuse_unknown("CELERY", "RATE_LIMIT_", "DURABLE_")

@@ -166,6 +166,8 @@ class WrongValueTests(SimpleTestCase):
         "control": ("DEFAULT_FROM_EMAIL", "a@example.org\nBcc: b@example.org", "DEFAULT_FROM_EMAIL must be one line"),
         "no dsn": ("LOG_STRATEGY", "sentry", "LOG_STRATEGY=sentry needs SENTRY_DSN."),
         "old name": ("CELERYD_CONCURRENCY", "4", "variable CELERYD_CONCURRENCY has no effect"),
+        "limit misspelt": ("RATE_LIMIT_LOGIN_PER_ADRESS", "5", "Did you mean RATE_LIMIT_LOGIN_PER_ADDRESS?"),
+        "durable misspelt": ("DURABLE_KEEP_DON", "9000", "Did you mean DURABLE_KEEP_DONE?"),
         "misspelt": ("CELERY_PREFETCH_MULTIPLYER", "1", "Did you mean CELERY_PREFETCH_MULTIPLIER?"),
     }
     # Of each variable, what must be refused.
@@ -186,14 +188,24 @@ class WrongValueTests(SimpleTestCase):
                 "filemail://folder/mails",
             ),
         ),
-        "DATABASE_URL": tuple(
-            f"postgres://localhost{rest}" for rest in ("/saas?conn_max_age=abc", "/saas?nonsense=1", ":0/saas", "?a")
+        "DATABASE_URL": (
+            *("postgres://localhost:0/saas", "postgres://localhost?a", "sqlite:////tmp/x?foo=1"),
+            *(
+                f"postgres://localhost/saas?{query}"
+                for query in ("conn_max_age=abc", "nonsense=1", "sslmode=banana", "connect_timeout=abc", "sslmode=")
+            ),
         ),
         "CELERY_BROKER_URL": (
             *("redis://localhost:0/0", "redis+socket://", "memory://", "sentinel://localhost"),
-            "rediss://localhost/0?ssl_cert_reqs=CERT_REQUIRED",
+            *(
+                "redis://localhost/0?foo=1",
+                "redis://localhost/0?socket_timeout=abc",
+                "redis://localhost/?virtual_host=1",
+            ),
+            *("redis+socket:///run/redis.sock?virtual_host=abc", "redis+socket:///run/redis.sock?db=1"),
+            *("rediss://localhost/0?ssl_cert_reqs=CERT_REQUIRED", "rediss://localhost/0?foo=1"),
         ),
-        "CELERY_RESULT_BACKEND": ("cache+memory://", "redis+socket:///"),
+        "CELERY_RESULT_BACKEND": ("cache+memory://", "redis+socket:///", "redis://localhost/0?socket_timeout=abc"),
         "ENV_FILE": ("/missing",),
     }
     accepted = {
@@ -201,8 +213,15 @@ class WrongValueTests(SimpleTestCase):
         "SITE_URL": ("https://127.0.0.1:8443/", "https://[::1]", "http://saas"),
         "DEFAULT_FROM_EMAIL": ("a@example.org", "Jörgs Dienst <noreply@10.0.0.1>", "a@bücher.example"),
         "EMAIL_URL": ("smtp://mail", "smtp+ssl://u%40x:p%2F@10.0.0.1:465/", "smtp://[::1]:25", "filemail:///folder"),
-        "DATABASE_URL": ("postgres://u:p%40@[::1]:5433/saas?sslmode=require", "postgres://%2Frun%2Fpg/saas"),
-        "CELERY_BROKER_URL": ("redis+socket:///run/redis.sock?virtual_host=3", "redis://:pw@localhost"),
+        "DATABASE_URL": (
+            "postgres://u:p%40@[::1]:5433/saas?sslmode=require&connect_timeout=9",
+            "postgres://%2Frun%2Fpg/saas",
+        ),
+        "CELERY_BROKER_URL": (
+            "redis+socket:///run/redis.sock?virtual_host=3",
+            "redis://:pw@localhost",
+            "rediss://r/0?ssl_ca_certs=/ca",
+        ),
         "SENTRY_DSN": ("https://key@sentry.example.org/1", "http://key:old@10.0.0.1:9000/sentry/42"),
     }
 
