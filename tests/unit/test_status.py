@@ -83,6 +83,13 @@ class StatusTests(TestCase):
     def test_a_broker_in_memory_has_nothing_to_tell(self) -> None:
         self.assertEqual(self.status()["broker"], {"queues": {}})
 
+    def test_it_takes_what_asks_for_json(self) -> None:
+        output = io.StringIO()
+
+        call_command("status", "--json", stdout=output)
+
+        self.assertEqual(json.loads(output.getvalue()), self.status())
+
 
 class TraceTests(SimpleTestCase):
     def test_a_broker_that_is_away_is_no_failure(self) -> None:
