@@ -1,6 +1,7 @@
 """Every way to call a durable task that Celery has."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest import mock
 from uuid import uuid4
 
@@ -88,6 +89,16 @@ class CallTests(DurableCase):
         self.work()
 
         self.assertEqual((self.record().state, self.record().payload), (State.DONE, ""))
+
+    def test_what_no_worker_could_read_is_refused_at_the_call(self) -> None:
+        deep: list[Any] = []
+        for _ in range(600):
+            deep = [deep]
+        for argument in ({"__type__": "nope", "__value__": 1}, deep):
+            with self.assertRaises(ValueError):
+                request_password_reset.delay(argument)
+
+        self.assertFalse(TaskRecord.objects.exists())
 
     def test_a_task_id_that_is_no_uuid_is_refused_at_the_call(self) -> None:
         with self.assertRaises(ValueError):

@@ -178,6 +178,21 @@ class SweepTests(DurableCase):
         self.work()
         self.assertEqual(DeadLetter.objects.get().pk, str(refused.pk))
 
+    def test_what_cannot_be_read_is_a_dead_letter_and_stands_in_nobodys_way(self) -> None:
+        unread = '{"args": [{"__type__": "nope", "__value__": 1}], "kwargs": {}, "options": {}}'
+        for fields in ({"state": State.WAITING}, {"state": State.RUNNING, "losses": 4}, {"state": State.PUBLISHED}):
+            with self.subTest(fields["state"]):
+                unreadable = record(payload=unread, **fields)
+                other = record(State.WAITING, -timedelta(seconds=5))
+                with self.assertLogs("core.durable", "WARNING"):
+                    sweeper.sweep(app)
+                self.assertEqual(self.ids(), [str(other.pk)])
+
+                TaskRecord.objects.filter(pk=unreadable.pk).update(due_at=now() - LONG_AGO)
+                sweeper.sweep(app)
+                self.work()
+                self.assertEqual(DeadLetter.objects.get(pk=unreadable.pk).args, [])
+
     def test_a_task_that_this_release_does_not_know_is_published_for_those_that_do(self) -> None:
         record(State.WAITING, task="core.tasks.of_tomorrow", payload=outbox.dump([1], {}, {"headers": {"a": "b"}}))
         sweeper.sweep(app)

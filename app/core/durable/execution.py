@@ -173,6 +173,7 @@ def postponed(record: TaskRecord, due: datetime, args: Any, kwargs: Any) -> dict
         changes["payload"] = outbox.dump(
             old_args if args is None else args, old_kwargs if kwargs is None else kwargs, options
         )
+        outbox.refuse_unreadable(changes["payload"])
     return changes
 
 

@@ -38,7 +38,7 @@ State = TaskRecord.State
 
 
 def compose(record: TaskRecord, error: BaseException | None, reason: str) -> Letter:
-    args, kwargs, _ = outbox.load(record)
+    args, kwargs, _ = outbox.read(record)
     return {
         **letter(str(record.pk), record.task, record.queue, args, kwargs, error, reason),
         "attempts": record.attempts,

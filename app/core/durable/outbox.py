@@ -24,6 +24,8 @@ LOOKED_AFTER = timedelta(seconds=30)
 HEADER = "durable"
 # Seconds since 1970; `core.identifiers` gives it to every other message.
 SENT_AT = "sent_at"
+# Levels of lists and mappings in a call's arguments: far below what Python's recursion limit lets a worker handle.
+DEEPEST = 100
 # What concerns the act of publishing or is kept in a column of its own.
 NOT_KEPT = {"producer", "connection", "publisher", "retry", "retry_policy", "countdown", "eta", "queue", "task_id"}
 breaker = Breaker()
@@ -32,6 +34,8 @@ State = TaskRecord.State
 
 def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]) -> TaskRecord:
     """Insert the call into the current transaction. A failure leaves that transaction usable."""
+    payload = dump(args, kwargs, kept(task, options))
+    refuse_unreadable(payload)
     created, eta = now(), eta_of(options)
     waits = eta is not None or breaker.is_open
     with transaction.atomic():
@@ -39,7 +43,7 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
             id=uuid.UUID(task_id) if task_id else uuid.uuid4(),
             task=task.name,
             queue=queue_of(task, args, kwargs, options),
-            payload=dump(args, kwargs, kept(task, options)),
+            payload=payload,
             state=State.WAITING if waits else State.PUBLISHED,
             created_at=created,
             sent_at=None if waits else created,
@@ -83,6 +87,31 @@ def dump(args: Any, kwargs: Any, options: dict[str, Any]) -> str:
 def load(record: TaskRecord) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     call = json.loads(record.payload)
     return call["args"], call["kwargs"], call["options"]
+
+
+def read(record: TaskRecord) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """`load` for those who can do without: nothing of a call that cannot be read."""
+    try:
+        refuse_unreadable(record.payload)
+        return load(record)
+    except Exception:
+        return [], {}, {}
+
+
+def refuse_unreadable(payload: str) -> None:
+    """Raise what a worker or a sweeper would meet with later, where nobody could mend it."""
+    call = json.loads(payload)
+    for argument in (*call["args"], *call["kwargs"].values()):
+        refuse_deep(argument, DEEPEST)
+
+
+def refuse_deep(value: Any, levels: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if not levels:
+        raise ValueError(f"Arguments of a durable task are nested at most {DEEPEST} deep")
+    for item in value.values() if isinstance(value, dict) else value:
+        refuse_deep(item, levels - 1)
 
 
 def publish(app: Celery, record: TaskRecord) -> None:

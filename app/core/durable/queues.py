@@ -56,7 +56,7 @@ def message_id(record: TaskRecord) -> str:
 def place(record: TaskRecord) -> tuple[str, int]:
     if record.state == State.FAILED:
         return letters.QUEUE, 0
-    return record.queue, outbox.load(record)[2].get("priority") or 0
+    return record.queue, outbox.read(record)[2].get("priority") or 0
 
 
 def sent_at(record: TaskRecord) -> float:
