@@ -7,6 +7,7 @@ from celery import current_task
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.encoding import punycode
 
 
 def send_templated_email(subject: str, template_base: str, context: Mapping[str, Any], to: str | Sequence[str]) -> None:
@@ -35,4 +36,4 @@ def message_id(subject: str, recipients: Sequence[str]) -> str:
 
 
 def sender_domain() -> str:
-    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    return punycode(parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2])

@@ -55,6 +55,12 @@ class MailTaskTests(TestCase):
         self.assertEqual(repeated, first)
         self.assertNotEqual(second, first)
 
+    @override_settings(DEFAULT_FROM_EMAIL="Bücher <noreply@bücher.example>")
+    def test_a_message_id_is_ascii_whatever_the_senders_domain(self) -> None:
+        tasks.send_welcome_email.apply(kwargs={"user_id": user().pk, "login_url": LOGIN})
+
+        self.assertRegex(mail.outbox[0].message()["Message-ID"], r"^<[-0-9a-f]{36}@xn--bcher-kva\.example>$")
+
     def test_a_missing_user_is_a_warning_and_no_failure(self) -> None:
         with self.assertLogs("core", "WARNING") as logs:
             welcome = tasks.send_welcome_email.delay(user_id=0, login_url=LOGIN)
