@@ -7,9 +7,23 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import models
 from django.utils.deconstruct import deconstructible
+from django.utils.encoding import punycode
 
 EMAIL_LENGTH = 254
 ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z\u0080-\U0010ffff]+"
+
+
+def one_spelling(address: str) -> str:
+    """The same for all spellings of one mailbox but for its capitals: keyboards differ in how they write “ö”,
+    and a domain may come as it reads or as it is sent (`xn--…`)."""
+    # Not of what is too long: putting accents in order takes quadratic time.
+    if len(address) > EMAIL_LENGTH:
+        return address
+    local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
+    try:
+        return f"{local}{at}{punycode(domain.lower()).encode().decode('idna')}"
+    except UnicodeError:
+        return f"{local}{at}{domain.lower()}"
 
 
 @deconstructible
@@ -35,10 +49,7 @@ class AddressFormField(forms.EmailField):
     widget = forms.TextInput(attrs={"inputmode": "email", "autocomplete": "email", "autocapitalize": "none"})
 
     def to_python(self, value: Any) -> Any:
-        # One spelling for what looks the same: keyboards differ in how they write “ö”.
-        address = super().to_python(value) or ""
-        # Not of what is too long: putting accents in order takes quadratic time.
-        return address if len(address) > EMAIL_LENGTH else unicodedata.normalize("NFC", address)
+        return one_spelling(super().to_python(value) or "")
 
 
 # Generic in the stubs alone: subscribing it fails at run time.

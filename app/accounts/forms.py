@@ -45,6 +45,13 @@ class RegisterForm(PasswordLengthMixin, UserCreationForm):  # type: ignore[type-
         return email
 
 
+class LoginField(UsernameField):
+    def to_python(self, value: Any) -> Any:
+        # Of an address, the letters are those of a mailbox: others that look like them may be another's.
+        typed = forms.CharField.to_python(self, value) or ""
+        return typed if "@" in typed else super().to_python(value)
+
+
 class LoginForm(PasswordLengthMixin, AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
@@ -53,7 +60,7 @@ class LoginForm(PasswordLengthMixin, AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"] = UsernameField(
+        self.fields["username"] = LoginField(
             label="Username or e-mail address",
             max_length=EMAIL_LENGTH,
             widget=forms.TextInput(attrs={"autofocus": True}),

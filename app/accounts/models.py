@@ -5,7 +5,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
 
-from accounts.fields import AddressField
+from accounts.fields import AddressField, one_spelling
 
 
 class UsernameValidator(UnicodeUsernameValidator):
@@ -15,8 +15,12 @@ class UsernameValidator(UnicodeUsernameValidator):
 
 
 class AccountManager(UserManager["User"]):
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        return one_spelling(email or "")
+
     def with_email(self, email: str) -> models.QuerySet["User"]:
-        return self.alias(lowered=Lower("email")).filter(lowered=Lower(models.Value(email)))
+        return self.alias(lowered=Lower("email")).filter(lowered=Lower(models.Value(one_spelling(email))))
 
     def with_username(self, username: str) -> models.QuerySet["User"]:
         return self.alias(lowered=Lower("username")).filter(lowered=Lower(models.Value(username)))

@@ -9,6 +9,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from accounts.fields import one_spelling
 from core.models import RateCounter
 
 # No name or address is longer, and putting accents in order takes quadratic time.
@@ -34,7 +35,7 @@ def seconds_to_wait(action: str, request: HttpRequest, account: str) -> int:
 
 def plain(account: str) -> str:
     """One spelling for all that a look-up may take for the same account: wide, accented, Turkish letters."""
-    letters = unicodedata.normalize("NFKD", account.strip()[:LONGEST].casefold())
+    letters = unicodedata.normalize("NFKD", one_spelling(account.strip()[:LONGEST]).casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
 
 

@@ -27,6 +27,17 @@ class LoginTests(TestCase):
     def test_it_takes_the_address_in_any_case(self) -> None:
         self.assertTrue(self.login("BO@example.ORG"))
 
+    def test_it_takes_the_address_as_it_was_registered_and_in_its_other_spellings(self) -> None:
+        user("al", email="ﬁona@bücher.example")
+
+        for address in ("ﬁona@bücher.example", "ﬁona@xn--bcher-kva.example", " ﬁona@BÜCHER.example"):
+            with self.subTest(address):
+                self.client.logout()
+                self.assertTrue(self.login(address))
+
+    def test_it_takes_the_username_of_wide_letters(self) -> None:
+        self.assertTrue(self.login("ｂｏ"))
+
     def test_it_refuses_a_wrong_password(self) -> None:
         self.assertFalse(self.login("bo", "wrong"))
 

@@ -112,6 +112,13 @@ class RegisterTests(TestCase):
         self.assertEqual(set(response.context["form"].errors), {"email"})
         self.assertEqual(User.objects.get().email, unicodedata.normalize("NFC", "jörg@example.org"))
 
+    def test_it_takes_both_ways_to_write_a_domain_for_the_same_address(self) -> None:
+        for name, domain in (("bo", "bücher.example"), ("al", "XN--bcher-kva.Example"), ("cy", "BÜCHER.example")):
+            response = self.client.post(self.url, {**FORM, "username": name, "email": f"Änna@{domain}"})
+
+        self.assertEqual(set(response.context["form"].errors), {"email"})
+        self.assertEqual(User.objects.get().email, "Änna@bücher.example")
+
     def test_it_refuses_addresses_without_a_domain(self) -> None:
         for host in ("localhost", "[127.0.0.1]", "[::1]"):
             with self.subTest(host):
