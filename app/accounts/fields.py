@@ -10,6 +10,8 @@ from django.utils.deconstruct import deconstructible
 from django.utils.encoding import punycode
 
 EMAIL_LENGTH = 254
+# Of the part before the “@”, in octets (RFC 5321).
+LOCAL_LENGTH = 64
 ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z\u0080-\U0010ffff]+"
 
 
@@ -26,6 +28,15 @@ def one_spelling(address: str) -> str:
         return f"{local}{at}{domain.lower()}"
 
 
+def can_be_sent_to(address: str) -> bool:
+    local, _, domain = address.rpartition("@")
+    try:
+        sent = f"{local}@{punycode(domain)}".encode()
+    except UnicodeError:
+        return False
+    return len(sent) <= EMAIL_LENGTH and len(local.encode()) <= LOCAL_LENGTH
+
+
 @deconstructible
 class AddressValidator(EmailValidator):
     """Django's, with letters of every script before the “@” (RFC 6531), always with a domain, never quoted."""
@@ -38,6 +49,8 @@ class AddressValidator(EmailValidator):
         if value is not None and not value.isprintable():
             raise ValidationError(self.message, code=self.code)
         super().__call__(value)
+        if value is not None and not can_be_sent_to(value):
+            raise ValidationError(self.message, code=self.code)
 
     def validate_domain_part(self, domain_part: str) -> bool:
         return bool(self.domain_regex.match(domain_part))

@@ -1,6 +1,7 @@
 import logging
 import smtplib
 from collections.abc import Sequence
+from copy import copy
 from email import message_from_bytes, policy
 from typing import Any, cast
 
@@ -56,9 +57,12 @@ class EmailBackend(DjangoBackend):
         return True
 
     def send_international(self, email_message: EmailMessage, recipients: list[str]) -> None:
-        # Django encodes such a local part as an encoded word, which is another address to every mail server.
-        message = message_from_bytes(email_message.message().as_bytes(), policy=policy.SMTPUTF8)
-        message.replace_header("To", ", ".join(recipients))
+        # Django encodes such a local part as an encoded word, which is another address to every mail server,
+        # and fails when it is long.
+        nameless = copy(email_message)
+        nameless.to = []
+        message = message_from_bytes(nameless.message().as_bytes(), policy=policy.SMTPUTF8)
+        message["To"] = ", ".join(recipients)
         sender = sanitize_address(email_message.from_email, "utf-8")
         cast(smtplib.SMTP, self.connection).send_message(message, sender, recipients)
 

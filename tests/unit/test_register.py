@@ -119,6 +119,13 @@ class RegisterTests(TestCase):
         self.assertEqual(set(response.context["form"].errors), {"email"})
         self.assertEqual(User.objects.get().email, "Änna@bücher.example")
 
+    def test_it_refuses_addresses_to_which_no_mail_can_be_sent(self) -> None:
+        for address in (f"a@{'ü' * 60}.org", f"{'a' * 65}@example.org", f"{'ü' * 33}@example.org"):
+            with self.subTest(address):
+                response = self.client.post(self.url, {**FORM, "email": address})
+
+                self.assertIn("email", response.context["form"].errors)
+
     def test_it_refuses_addresses_without_a_domain(self) -> None:
         for host in ("localhost", "[127.0.0.1]", "[::1]"):
             with self.subTest(host):

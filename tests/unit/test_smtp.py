@@ -3,6 +3,7 @@ from unittest import mock
 from django.core.mail import EmailMessage
 from django.test import SimpleTestCase
 
+from accounts.fields import AddressValidator
 from core.email import send_templated_email
 from core.smtp import EmailBackend, PlainConnection, TLSConnection
 
@@ -28,6 +29,13 @@ class EmailBackendTests(SimpleTestCase):
         message, sender, recipients = connection.send_message.call_args.args
         self.assertEqual((sender, recipients), ("noreply@example.org", ["jörg@xn--exmple-cua.org"]))
         self.assertEqual(message["To"], "jörg@xn--exmple-cua.org")
+
+    def test_the_longest_addresses_that_are_accepted_are_sent(self) -> None:
+        for address in (f"{'ü' * 32}@example.org", f"{'a' * 64}@{'ü' * 50}.example"):
+            with self.subTest(address):
+                AddressValidator()(address)
+
+                self.assertEqual(self.send(address, mock.Mock()), 1)
 
     def test_silence_after_the_mail_was_accepted_is_no_failure(self) -> None:
         connection = mock.Mock(quit=mock.Mock(side_effect=TimeoutError))
