@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -18,6 +18,14 @@ class AccountManager(UserManager["User"]):
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
         return one_spelling(email or "")
+
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **fields: Any
+    ) -> "User":
+        # For manage.py createsuperuser, which looks for the very letters of the name alone and has a sentence for this.
+        name = self.model.normalize_username(username)
+        self.model(username=name, email=self.normalize_email(email)).validate_constraints()
+        return super().create_superuser(username, email, password, **fields)
 
     def with_email(self, email: str) -> models.QuerySet["User"]:
         return self.alias(lowered=Lower("email")).filter(lowered=Lower(models.Value(one_spelling(email))))
