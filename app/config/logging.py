@@ -35,6 +35,14 @@ class Line(logging.Formatter):
         return RESET_LINK.sub(r"\1***", super().format(record))
 
 
+class StrangersFault(logging.Filter):
+    """Lowers an error that anybody can cause, and that has no cause in the code, to a warning of one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+        return True
+
+
 Handlers = dict[str, dict[str, Any]]
 # dictConfig makes handlers in the order of their names: what hands on to the others must be made last.
 LAST = "writer"
@@ -153,11 +161,15 @@ def build(strategy: str, place: Place, django: str, task: str) -> dict[str, Any]
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": FORMAT},
-        "filters": {"identifiers": {"()": "core.identifiers.Identifiers"}},
+        "filters": {
+            "identifiers": {"()": "core.identifiers.Identifiers"},
+            "strangers_fault": {"()": StrangersFault},
+        },
         "handlers": {name: {**handler, "filters": ["identifiers"]} for name, handler in (used | errors).items()},
         "root": {"handlers": [*first, *errors], "level": "WARNING"},
         "loggers": {
             "django": {"level": django, "handlers": [], "propagate": True},
+            "django.security.DisallowedHost": {"filters": ["strangers_fault"]},
             "core": ours,
             "accounts": ours,
             "celery": {"level": place.celery},

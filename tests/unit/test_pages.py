@@ -65,6 +65,12 @@ class FailureTests(TestCase):
         self.assertContains(response, "<h1>Something went wrong here</h1>", status_code=500)
         self.assertNotContains(response, "secret", status_code=500)
 
+    def test_another_host_is_a_warning_of_one_line(self) -> None:
+        with self.assertLogs("django.security.DisallowedHost") as logs:
+            self.client.get("/", headers={"host": "evil.example"})
+
+        self.assertEqual([(record.levelname, record.exc_info) for record in logs.records], [("WARNING", None)])
+
     def test_a_body_that_is_too_large_is_refused_with_a_page(self) -> None:
         client = Client(enforce_csrf_checks=True)
         client.get("/accounts/login/")
