@@ -232,12 +232,23 @@ class ExecutionTests(DurableCase):
 
         self.assertEqual(self.record().state, State.DONE)
 
-    def test_a_task_that_hands_itself_back_is_run_again(self) -> None:
+    def test_a_task_that_hands_itself_back_is_run_again_like_a_retry(self) -> None:
         with mock.patch("core.mails.send_welcome", side_effect=Reject("not now", requeue=True)):
             self.work()
 
-        self.assertEqual(self.record().state, State.WAITING)
-        self.assertLessEqual(self.record().due_at, now())
+        record = self.record()
+        self.assertEqual((record.state, record.retries), (State.WAITING, 1))
+        self.assertGreater(record.due_at, now() + timedelta(seconds=50))
+
+    def test_one_that_hands_itself_back_too_often_or_for_good_is_a_dead_letter(self) -> None:
+        self.work()
+        for requeue, reason in ((True, "retries spent"), (False, "permanent error")):
+            with self.subTest(reason), self.committed():
+                key = send_welcome_email.delay(user_id=self.user.pk, login_url=URL).id
+            TaskRecord.objects.filter(pk=key).update(retries=3)
+            with mock.patch("core.mails.send_welcome", side_effect=Reject("no", requeue=requeue)):
+                self.work()
+            self.assertEqual(DeadLetter.objects.get(pk=key).reason, reason)
 
     def test_a_run_that_outlived_its_lease_closes_nothing(self) -> None:
         def taken_over(*args: object) -> str:

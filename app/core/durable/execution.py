@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from celery import Celery, Task, signature
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -19,7 +20,7 @@ from django_guid import get_guid
 from core.durable import letters, outbox
 from core.durable.identity import IDENTITY
 from core.models import TaskRecord
-from core.retries import is_transient
+from core.retries import delay_before_retry, is_transient
 
 log = logging.getLogger(__name__)
 # A worker renews its leases every few seconds. When it has not done so for this long, it is taken for dead.
@@ -59,7 +60,7 @@ def conclude(task: Task[Any, Any], record: TaskRecord, error: Exception) -> None
     if postponement:
         postpone(record, postponement)
     elif isinstance(error, Ignore | Reject):
-        patiently(partial(obey, error, record))
+        obey(task, record, error)
     else:
         fail(task.app, record, letters.compose(record, error, reason(task, error)))
 
@@ -158,11 +159,15 @@ def follow(task: Task[Any, Any], result: Any) -> None:
         signature(following, app=task.app).apply_async((result,), chain=rest, **family)
 
 
-def obey(verdict: Exception, record: TaskRecord) -> None:
+def obey(task: Task[Any, Any], record: TaskRecord, verdict: Any) -> None:
     if isinstance(verdict, Ignore):
-        close(record, State.DONE)
-    elif isinstance(verdict, Reject):
-        wait(record, now(), retries=record.retries)
+        patiently(partial(close, record, State.DONE))
+    elif verdict.requeue and record.retries < settings.CELERY_TASK_MAX_RETRIES:
+        due = now() + timedelta(seconds=delay_before_retry(record.retries))
+        postpone(record, {"due": due, "retries": record.retries + 1})
+    else:
+        why = letters.RETRIES_SPENT if verdict.requeue else letters.PERMANENT
+        fail(task.app, record, letters.compose(record, verdict, why))
 
 
 def postponed(record: TaskRecord, due: datetime, args: Any, kwargs: Any) -> dict[str, Any]:
