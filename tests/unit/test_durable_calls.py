@@ -35,6 +35,13 @@ class CallTests(DurableCase):
         self.assertEqual(message.headers["id"], str(self.record().pk))
         self.assertEqual(message.decode()[0], [self.user.pk, URL])
 
+    def test_a_call_on_commit_is_recorded_before_it(self) -> None:
+        with transaction.atomic():
+            send_welcome_email.delay_on_commit(self.user.pk, URL)
+            send_welcome_email.apply_async_on_commit((self.user.pk, URL))
+
+        self.assertEqual(TaskRecord.objects.count(), 2)
+
     def test_no_countdown_is_no_delay(self) -> None:
         with self.committed():
             send_welcome_email.apply_async((self.user.pk, URL), countdown=0)

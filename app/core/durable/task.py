@@ -33,6 +33,13 @@ class DurableTask(DjangoTask[Any, Any]):
         result: AsyncResult[Any] = self.AsyncResult(str(record.pk))
         return result
 
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """`delay` is that already: what ran after the commit would be lost with its process."""
+        self.delay(*args, **kwargs)
+
+    def apply_async_on_commit(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        self.apply_async(*args, **kwargs)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
         if request.called_directly or request.is_eager:
