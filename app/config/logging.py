@@ -25,14 +25,22 @@ FORMAT = {
     "datefmt": "%Y-%m-%d %H:%M:%S",
 }
 
-RESET_LINK = re.compile(r"(/accounts/reset/[^/\s]+/)[^/\s]+")
+RESET_LINK = re.compile(r"(/reset/+[^/\s]+/+)[^/\s]+")
+# What would begin a line of its own, or speak to a terminal.
+CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0))}
 
 
 class Line(logging.Formatter):
-    """Masks the links that reset a password, wherever in a line or traceback: whoever reads one can use it."""
+    """Masks the links that reset a password, wherever in a line or traceback: whoever reads one can use it.
+
+    A message stays one line, whatever a visitor has put into it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         return RESET_LINK.sub(r"\1***", super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return super().formatMessage(record).translate(CONTROLS)
 
 
 class StrangersFault(logging.Filter):

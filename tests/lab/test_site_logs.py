@@ -2,10 +2,12 @@
 
 import json
 import secrets
+import ssl
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 
+import pytest
 import requests
 
 from lab import machine, playbook, proof
@@ -28,13 +30,64 @@ def get(lab: Lab, path: str) -> requests.Response:
     return proof.visit(lab).browser.get(path)
 
 
+def ask(lab: Lab, path: str, **headers: str) -> HTTPResponse:
+    """Send the path as it is spelt, which a browser would put in order."""
+    connection = HTTPSConnection(lab.address(FIRST_MACHINE), timeout=30, context=ssl._create_unverified_context())  # noqa: S323
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer
+
+
+def logs(lab: Lab) -> str:
+    return sh(lab, "cat /var/log/nginx/*.log; journalctl --sync; journalctl --boot --output cat --no-pager")
+
+
+SPELLINGS = [
+    f"/accounts/reset/Mg/{TOKEN}/",
+    f"/accounts/%72eset/Mg/{TOKEN}/",
+    f"//accounts/reset/Mg/{TOKEN}/",
+    f"/accounts//reset/Mg/{TOKEN}/",
+    f"/accounts/login/?next=/accounts/reset/Mg/{TOKEN}/",
+]
+
+
 def test_a_reset_link_reaches_no_log(lab: Lab, first_run: playbook.Progress) -> None:
-    get(lab, f"/accounts/reset/Mg/{TOKEN}/")
+    for path in SPELLINGS:
+        ask(lab, path)
 
-    logs = sh(lab, "cat /var/log/nginx/*.log; journalctl --sync; journalctl --boot --output cat --no-pager")
+    text = logs(lab)
 
-    assert "/accounts/reset/Mg/***" in logs
-    assert TOKEN not in logs
+    assert "/accounts/reset/***" in text
+    assert TOKEN not in text
+
+
+def test_it_reaches_none_while_the_site_is_down_either(lab: Lab, first_run: playbook.Progress) -> None:
+    release = sh(lab, "basename $(readlink /srv/saas/current)").strip()
+    units = f"gunicorn@{release}.socket gunicorn@{release}.service"
+    sh(lab, f"systemctl stop {units}")
+    try:
+        answers = [ask(lab, path) for path in SPELLINGS[:4]]
+    finally:
+        sh(lab, f"systemctl start {units}")
+
+    assert {(answer.status, answer.headers["Referrer-Policy"]) for answer in answers} == {(502, "no-referrer")}
+    assert TOKEN not in logs(lab)
+
+
+@pytest.mark.parametrize("path", ["/", "/static/none", "/flower/", "/health/", "/none"])
+def test_every_answer_names_its_request_once(lab: Lab, first_run: playbook.Progress, path: str) -> None:
+    assert len(ask(lab, path).headers.get_all("X-Request-ID", [])) == 1
+
+
+def test_what_a_visitor_sends_stays_readable_and_short(lab: Lab, first_run: playbook.Progress) -> None:
+    path = f"/{secrets.token_hex(8)}"
+
+    answer = ask(lab, path + "/a" * 1000 + "%0a", **{"User-Agent": "bad\xff" + "x" * 1000})
+
+    (line,) = entries(lab, f"SYSLOG_IDENTIFIER=nginx REQUEST_ID={answer.headers['X-Request-ID']}")
+    assert path in line["MESSAGE"]
+    assert len(line["MESSAGE"]) < 1000
 
 
 def test_nginx_lines_have_the_request_and_the_status_as_fields(lab: Lab, first_run: playbook.Progress) -> None:
@@ -51,13 +104,13 @@ def test_a_burst_of_requests_loses_no_line(lab: Lab, first_run: playbook.Progres
     path = f"/{secrets.token_hex(8)}"
     count = 4000
 
-    def ask(connection: HTTPConnection) -> None:
+    def load(connection: HTTPConnection) -> None:
         for _ in range(count // 8):
             connection.request("GET", path)
             connection.getresponse().read()
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(ask, [HTTPConnection(lab.address(FIRST_MACHINE), timeout=30) for _ in range(8)]))
+        list(pool.map(load, [HTTPConnection(lab.address(FIRST_MACHINE), timeout=30) for _ in range(8)]))
 
     found = sh(lab, f"sleep 2; journalctl --sync; journalctl -t nginx --output cat --no-pager | grep -c '{path}'")
     assert int(found) == count

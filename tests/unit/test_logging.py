@@ -50,6 +50,20 @@ class LineTests(SimpleTestCase):
 
         self.assertIn("ValueError: no https://example.org/accounts/reset/Mg/***/", line)
 
+    def test_a_message_stays_one_line_whatever_a_visitor_writes(self) -> None:
+        line = self.written("GET %s", "/x\n[ERROR] 2026-11-22 17:00:00 core - forged\x1b[2J\x9b")
+
+        self.assertEqual(line, "GET /x\\x0a[ERROR] 2026-11-22 17:00:00 core - forged\\x1b[2J\\x9b\n")
+
+    def test_it_is_masked_however_the_address_is_spelt(self) -> None:
+        for path in (
+            "/accounts//reset/Mg/dig664-0123/",
+            "//accounts/reset//Mg//dig664-0123",
+            "/login/?next=/accounts/reset/Mg/dig664-0123/",
+        ):
+            with self.subTest(path=path):
+                self.assertNotIn("0123", self.written("Error: %s", path))
+
     def test_other_addresses_stay(self) -> None:
         self.assertEqual(self.written("Error: %s", "/accounts/login/"), "Error: /accounts/login/\n")
 
