@@ -8,6 +8,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from saas import manage
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, level, span
 
 UNITS = (
@@ -21,6 +22,8 @@ UNITS = (
     ),
     *("redis-server.service", "postgresql@*.service"),
 )
+# A unit that has a file here is to run on this host.
+WANTED = Path("/etc/saas")
 PROPERTIES = "Id,LoadState,ActiveState,SubState,NRestarts,StateChangeTimestampMonotonic"
 # A unit that was restarted by itself is worth a look as long as this has not passed without another time.
 CALM = 600
@@ -34,11 +37,23 @@ def output(*argv: str, stdin: str | None = None) -> str:
 
 
 def units(limits: Limits) -> list[Finding]:
-    shown = output("systemctl", "show", "--all", f"--property={PROPERTIES}", *UNITS)
-    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    names = wanted()
+    shown = output("systemctl", "show", "--all", f"--property={PROPERTIES}", *UNITS, *names)
     memory = memory_of_units()
-    present = sorted((unit for unit in blocks if unit["LoadState"] != "not-found"), key=lambda unit: unit["Id"])
-    return [judge_unit(limits, unit, memory[unit["Id"]]) for unit in present] + failed({unit["Id"] for unit in present})
+    present = {name: unit for name, unit in read(shown).items() if unit["LoadState"] != "not-found" or name in names}
+    return [judge_unit(limits, present[name], memory[name]) for name in sorted(present)] + failed(set(present))
+
+
+def wanted() -> set[str]:
+    """Patterns match what systemd has loaded, which a unit that is disabled and stopped is not."""
+    workers = {f"celery-worker@{file.stem.removeprefix('worker-')}.service" for file in WANTED.glob("worker-*.env")}
+    web = (WANTED / "gunicorn.env").exists() and manage.RELEASE.exists()
+    return workers | ({f"gunicorn@{manage.RELEASE.resolve().name}.service"} if web else set())
+
+
+def read(shown: str) -> dict[str, Unit]:
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    return {unit["Id"]: unit for unit in blocks}
 
 
 def judge_unit(limits: Limits, unit: Unit, megabytes: float) -> Finding:

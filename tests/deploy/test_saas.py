@@ -88,6 +88,18 @@ def test_units_named_exist() -> None:
     assert named - ours == {"nginx", "redis-server", "postgresql@"}
 
 
+def test_units_that_are_to_run_are_known_by_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = tmp_path / "releases/4711"
+    release.mkdir(parents=True)
+    (tmp_path / "current").symlink_to(release)
+    for name in ("worker-email.env", "gunicorn.env", "saas.env"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(host, "WANTED", tmp_path)
+    monkeypatch.setattr(manage, "RELEASE", tmp_path / "current")
+
+    assert host.wanted() == {"celery-worker@email.service", "gunicorn@4711.service"}
+
+
 def test_what_manage_runs_has_the_sandbox_and_is_told_its_arguments_as_they_are() -> None:
     folder = DEPLOY / "systemd/saas-manage-.service.d"
 

@@ -62,6 +62,15 @@ def test_it_shows_the_rest_when_a_server_is_silent(lab: Lab, unit: str, missing:
     assert ("dead letters" if missing == "broker" else "queue email") in ended.text
 
 
+def test_a_worker_that_is_disabled_and_stopped_is_critical(lab: Lab) -> None:
+    worker = "celery-worker@email"
+    do(lab, f"systemctl disable --now {worker}")
+    try:
+        assert levels(lab)[worker] == "critical"
+    finally:
+        do(lab, f"systemctl enable --now {worker}")
+
+
 def test_it_shows_the_rest_when_the_application_cannot_start(lab: Lab) -> None:
     do(lab, "cp -p /etc/saas/saas.env /root/saas.env && echo CELERY_NONSENSE=1 >>/etc/saas/saas.env")
     try:
