@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from typing import NoReturn
 
 from saas import findings, logs, manage, status
 
@@ -11,23 +12,33 @@ UNKNOWN = 3
 SEE = "What to do about what you see: docs/on-call.md in the project's repository."
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(UNKNOWN, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def main() -> int:
     arguments = parser().parse_args()
     if os.geteuid() != 0:
         print("saas: this needs root, so run it with sudo.", file=sys.stderr)
         return UNKNOWN
-    return int(arguments.run(arguments))
+    try:
+        return int(arguments.run(arguments))
+    except findings.UnusableError as error:
+        print(f"saas: {error}", file=sys.stderr)
+        return UNKNOWN
 
 
 def parser() -> argparse.ArgumentParser:
     keep_lines = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(prog="saas", description=__doc__, epilog=SEE)
+    top = Parser(prog="saas", description=__doc__, epilog=SEE)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     state = commands.add_parser(
         "status",
         help="what runs, what waits, what is about to fail",
         description="Show this host's units, disks and certificate, and the service's queues, tasks and Beat.\n"
-        "Exits with 0 when all is fine, 1 for a warning, 2 when something is critical.",
+        "Exits with 0 when all is fine, 1 for a warning, 2 when something is critical,\n"
+        "3 when it cannot tell.",
         epilog=findings.explain(),
         formatter_class=keep_lines,
     )
@@ -47,5 +58,5 @@ def parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     if not sys.argv[1:]:
         parser().print_help()
-        sys.exit(2)
+        sys.exit(UNKNOWN)
     sys.exit(main())

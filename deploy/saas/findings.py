@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,23 @@ class Finding:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class UnusableError(Exception):
+    """The limits cannot be used; the message says why."""
+
+
 def load() -> Limits:
-    values: Limits = json.loads(FILE.read_text())
-    return values
+    try:
+        values = json.loads(FILE.read_text())
+        return {name: pair(values[name]) for name in MEANING}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UnusableError(f"the limits in {FILE} cannot be used: {type(error).__name__}: {error}") from error
+
+
+def pair(value: Any) -> tuple[float, float]:
+    if not all(isinstance(number, int | float) for number in value):
+        raise TypeError(f"{value} is not two numbers")
+    warning, critical = value
+    return warning, critical
 
 
 def level(limits: Limits, name: str, value: float | None) -> int:
@@ -46,7 +61,9 @@ def level(limits: Limits, name: str, value: float | None) -> int:
 
 
 def explain() -> str:
-    limits = load() if FILE.exists() else {}
+    limits: Limits = {}
+    with suppress(UnusableError):
+        limits = load()
     rows = [
         f"  {name:<17} {' / '.join(str(value) for value in limits.get(name, ())):>11}  {meaning}"
         for name, meaning in MEANING.items()

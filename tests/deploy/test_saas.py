@@ -1,14 +1,17 @@
 """The command `saas`, as far as it can be told without a host; tests/lab has the rest."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from saas import findings, host, logs, manage, service
-from saas.__main__ import parser
+from saas.__main__ import main, parser
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, span
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -34,6 +37,11 @@ def journalctl(*arguments: str) -> str:
     return " ".join(logs.command(parser().parse_args(["logs", *arguments])))
 
 
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "saas", *arguments]
+    return subprocess.run(argv, cwd=DEPLOY, capture_output=True, text=True, check=False)
+
+
 def levels(found: list[Finding]) -> dict[str, int]:
     return {finding.name: finding.level for finding in found if finding.level}
 
@@ -50,6 +58,40 @@ def test_what_is_written_to_the_host_is_json() -> None:
     template = (ROLE / "templates/etc/saas/limits.json.j2").read_text()
 
     assert list(json.loads(re.sub(r"{{.*?}}", "[1, 2]", template))) == list(LIMITS)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", "[]", '{"oldest_task": [1, 2]}', json.dumps({**LIMITS, "disk_free": [1]}), '{"oldest_task": 7}']
+)
+def test_limits_that_cannot_be_used_are_neither_a_warning_nor_a_traceback(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(findings, "FILE", tmp_path / "limits.json")
+    monkeypatch.setattr(sys, "argv", ["saas", "status"])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if text is not None:
+        findings.FILE.write_text(text)
+
+    code = main()
+
+    said = capsys.readouterr().err
+    assert (code, said.count("\n")) == (3, 1)
+    assert said.startswith(f"saas: the limits in {findings.FILE} cannot be used: ")
+
+
+@pytest.mark.parametrize("arguments", ["status --nonsense", "nonsense", "logs --lines"])
+def test_a_wrong_argument_is_no_state(arguments: str) -> None:
+    ended = run(*arguments.split())
+
+    assert (ended.returncode, ended.stderr.count("\n"), ended.stdout) == (3, 1, "")
+    assert ended.stderr.startswith("saas")
+
+
+def test_limits_that_can_be_used_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "FILE", tmp_path / "limits.json")
+    findings.FILE.write_text(json.dumps(LIMITS))
+
+    assert findings.load() == {name: tuple(pair) for name, pair in LIMITS.items()}
 
 
 @pytest.mark.parametrize(("value", "level"), [(119, OK), (120, WARNING), (899, WARNING), (900, CRITICAL), (None, OK)])
