@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    arguments = parser().parse_args()
+    arguments = parse(sys.argv[1:])
     if os.geteuid() != 0:
         print("saas: this needs root, so run it with sudo.", file=sys.stderr)
         return UNKNOWN
@@ -27,6 +27,12 @@ def main() -> int:
     except findings.UnusableError as error:
         print(f"saas: {error}", file=sys.stderr)
         return UNKNOWN
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Whatever stands behind `manage` is for manage.py, options too."""
+    own = argv[:1] if argv[:1] == ["manage"] else argv
+    return parser().parse_args(own, argparse.Namespace(arguments=argv[len(own) :]))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     logs.add_arguments(log)
     log.set_defaults(run=logs.run)
-    admin = commands.add_parser("manage", help="manage.py, as the service runs it", description=manage.__doc__)
-    admin.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what manage.py gets")
+    admin = commands.add_parser("manage", help="manage.py, as the service runs it", add_help=False)
     admin.set_defaults(run=manage.run)
     return top
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import shlex
+import subprocess
 import sys
 
 # What systemd says of units is its own, so that their starts and ends are among their lines.
@@ -27,22 +28,45 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(SOURCES)
-    parser.add_argument("source", nargs="?", help=f"{names}, or the name of a unit; all of the service without")
-    parser.add_argument("--request", metavar="ID", help="of one request, whatever took part in it")
-    parser.add_argument("--task", metavar="ID", help="of one task")
-    parser.add_argument("--errors", action="store_true", help="errors alone")
-    parser.add_argument("--grep", "-g", metavar="PATTERN", help="lines that match this regular expression")
     parser.add_argument(
-        "--since", "-S", metavar="TIME", help="like 10m, 2h, today or 02:30; without, the latest 200 lines"
+        "source", nargs="?", type=text, help=f"{names}, or the name of a unit; all of the service without"
     )
-    parser.add_argument("--lines", "-n", metavar="N", help="only the latest so many lines")
+    parser.add_argument("--request", type=text, metavar="ID", help="of one request, whatever took part in it")
+    parser.add_argument("--task", type=text, metavar="ID", help="of one task")
+    parser.add_argument("--errors", action="store_true", help="errors alone")
+    parser.add_argument("--grep", "-g", type=text, metavar="PATTERN", help="lines that match this regular expression")
+    parser.add_argument(
+        "--since", "-S", type=text, metavar="TIME", help="like 10m, 2h, today or 02:30; without, the latest 200 lines"
+    )
+    parser.add_argument("--lines", "-n", type=text, metavar="N", help="only the latest so many lines")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
 
 
+def text(value: str) -> str:
+    """Of nothing, as from a variable that is not set, journalctl would show everything."""
+    if not value:
+        raise argparse.ArgumentTypeError("is empty")
+    return value
+
+
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.source and arguments.source not in SOURCES and not known(arguments.source):
+        sys.exit(f"saas: there is no unit {arguments.source} on this host.")
     argv = command(arguments)
     print(shlex.join(argv), file=sys.stderr, flush=True)
     os.execvp(argv[0], argv)
+
+
+def known(unit: str) -> bool:
+    """A unit that is gone, like that of an old release, has left lines."""
+    # journalctl adds the suffix itself.
+    names = (unit, f"{unit}.service")
+    asked = (
+        ("systemctl", "list-units", "--all", "--plain", "--no-legend", *names),
+        ("systemctl", "list-unit-files", "--no-legend", *names),
+        ("journalctl", "--quiet", "--lines=1", f"--unit={unit}"),
+    )
+    return any(subprocess.run(argv, capture_output=True, check=False).stdout.strip() for argv in asked)
 
 
 def command(asked: argparse.Namespace) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from saas import findings, host, logs, manage, service
-from saas.__main__ import main, parser
+from saas.__main__ import main, parse, parser
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, span
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -79,7 +79,9 @@ def test_limits_that_cannot_be_used_are_neither_a_warning_nor_a_traceback(
     assert said.startswith(f"saas: the limits in {findings.FILE} cannot be used: ")
 
 
-@pytest.mark.parametrize("arguments", ["status --nonsense", "nonsense", "logs --lines"])
+@pytest.mark.parametrize(
+    "arguments", ["status --nonsense", "nonsense", "logs --lines", "logs --request=", "logs --task=", "logs --grep="]
+)
 def test_a_wrong_argument_is_no_state(arguments: str) -> None:
     ended = run(*arguments.split())
 
@@ -148,6 +150,13 @@ def test_what_manage_runs_has_the_sandbox_and_is_told_its_arguments_as_they_are(
     assert manage.UNIT.startswith(folder.name.removesuffix(".service.d"))
     assert (folder / "sandbox.conf").resolve() == DEPLOY / "systemd/sandbox.conf"
     assert manage.command(["shell", "a b", "$HOME"], "--pipe")[-4:] == ["manage.py", "shell", "a b", "$$HOME"]
+
+
+@pytest.mark.parametrize("arguments", ["", "--version", "--help", "-v 2 check", "shell -- --command x", "manage"])
+def test_what_stands_behind_manage_is_passed_on_as_it_is(arguments: str) -> None:
+    parsed = parse(["manage", *arguments.split()])
+
+    assert (parsed.run, parsed.arguments) == (manage.run, arguments.split())
 
 
 def test_arguments_do_not_reach_the_journal() -> None:

@@ -124,6 +124,20 @@ def test_manage_works_on_a_terminal(lab: Lab) -> None:
     assert (ended.code, "True" in ended.text) == (4, True)
 
 
+@pytest.mark.parametrize("unit", ["nosuch", "celery-worker@nosuch"])
+def test_logs_says_that_there_is_no_such_unit(lab: Lab, unit: str) -> None:
+    ended = shell(lab, f"saas logs {unit}")
+
+    assert (ended.code, ended.text) == (1, f"saas: there is no unit {unit} on this host.\n")
+
+
+@pytest.mark.parametrize("unit", ["celery-worker@email", "celery-worker@email.service", "celery-worker@*", "ssh"])
+def test_logs_knows_units(lab: Lab, unit: str) -> None:
+    ended = shell(lab, f"saas logs '{unit}' --lines 1")
+
+    assert "there is no unit" not in ended.text
+
+
 def test_logs_prints_its_command_and_then_the_lines(lab: Lab) -> None:
     command, *lines = do(lab, "saas logs worker --lines 20").splitlines()
 
