@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     state = commands.add_parser(
         "status",
         help="what runs, what waits, what is about to fail",
-        description="Show this host's units, disks and certificate, and the service's queues, tasks and Beat.\n"
+        description="Show this host's units, site, disks and certificate, and the service's queues, tasks and Beat.\n"
         "Exits with 0 when all is fine, 1 for a warning, 2 when something is critical,\n"
         "3 when it cannot tell.",
         epilog=findings.explain(),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from saas import host, manage, service
+from saas import answers, host, manage, service
 from saas.findings import CRITICAL, Finding, Limits, load
 
 WORDS = ("ok", "WARNING", "CRITICAL")
@@ -17,7 +17,7 @@ Part = Callable[[Limits], list[Finding]]
 
 def run(arguments: argparse.Namespace) -> int:
     known = load()
-    parts: list[Part] = [host.units, service.look, host.disks, host.certificate]
+    parts: list[Part] = [host.units, answers.answers, service.look, host.disks, host.certificate]
     findings = [finding for part in parts for finding in attempt(part, known)]
     worst = max(finding.level for finding in findings)
     print(as_json(findings, worst) if arguments.json else as_text(findings, worst))

@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
 
-from saas import findings, host, logs, manage, service
+from saas import answers, findings, host, logs, manage, service
 from saas.__main__ import main, parse, parser
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, span
 
@@ -122,6 +125,58 @@ def test_less_is_worse_where_the_critical_value_is_the_smaller(value: float, lev
 )
 def test_logs_is_the_right_journalctl(arguments: str, command: str) -> None:
     assert journalctl(*arguments.split()) == command
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where Gunicorn listens on a host. Who connects is kept waiting."""
+    monkeypatch.setattr(answers, "SOCKET", tmp_path / "web.sock")
+    monkeypatch.setattr(answers, "SETTINGS", tmp_path / "saas.env")
+    monkeypatch.setattr(answers, "SECONDS", 0.5)
+    monkeypatch.setattr(answers, "flower_runs", lambda: False)
+    answers.SETTINGS.write_text("SITE_URL=x\nALLOWED_HOSTS=example.org,www.example.org\n")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(answers.SOCKET))
+        listening.listen()
+        listening.settimeout(30)
+        yield listening
+
+
+def test_a_site_that_hangs_is_critical(web: socket.socket) -> None:
+    (found,) = answers.answers(LIMITS)
+
+    assert (found.level, found.name, found.text) == (CRITICAL, "site", "does not answer: timed out")
+
+
+@pytest.mark.parametrize(("status", "level"), [("200 OK", OK), ("503 Service Unavailable", CRITICAL)])
+def test_a_site_that_answers_is_judged_by_its_status(web: socket.socket, status: str, level: int) -> None:
+    asked = []
+
+    def answer() -> None:
+        with web.accept()[0] as visitor:
+            asked.append(visitor.recv(4096).decode())
+            visitor.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    thread = Thread(target=answer)
+    thread.start()
+    (found,) = answers.answers(LIMITS)
+    thread.join()
+
+    assert (found.level, found.facts["status"]) == (level, int(status[:3]))
+    assert asked[0].startswith("GET /health/ HTTP/1.1\r\nHost: example.org\r\n")
+
+
+def test_a_site_without_a_server_is_critical(web: socket.socket) -> None:
+    web.close()
+
+    assert levels(answers.answers(LIMITS)) == {"site": CRITICAL}
+
+
+def test_flower_is_asked_where_it_listens() -> None:
+    address, port = answers.FLOWER
+    unit = (DEPLOY / "systemd/flower.service").read_text()
+
+    assert f"--address={address} --port={port} --url_prefix=flower " in unit
 
 
 def test_units_named_exist() -> None:

@@ -91,6 +91,12 @@ def silenced(lab: Lab, unit: str) -> Iterator[None]:
 
 
 @contextmanager
+def site_hangs(lab: Lab) -> Iterator[None]:
+    with silenced(lab, "'gunicorn@*.service'"):
+        yield
+
+
+@contextmanager
 def worker_stopped(lab: Lab) -> Iterator[None]:
     with stopped(lab, "celery-worker@email"):
         send(lab, "core.tasks.send_welcome_email", "email", (0, "https://example.org/"))

@@ -25,6 +25,7 @@ class Case:
 
 
 CASES = {
+    "The site is down or slow": Case(faults.site_hangs),
     "Tasks are not running": Case(faults.worker_stopped),
     "A queue is stuck": Case(faults.worker_hangs),
     "Tasks are repeated": Case(faults.task_kills, before=NOBODY),

@@ -40,7 +40,7 @@ def test_all_is_fine_on_a_machine_that_was_just_deployed(lab: Lab) -> None:
 
     assert [name for name, level in levels(lab).items() if level != "ok"] == []
     assert set(UNITS) < set(levels(lab))
-    assert {"queue email", "tasks", "dead letters", "beat", "certificate"} < set(levels(lab))
+    assert {"site", "flower page", "queue email", "tasks", "dead letters", "beat", "certificate"} < set(levels(lab))
 
 
 def test_it_names_the_release(lab: Lab) -> None:
@@ -60,6 +60,11 @@ def test_it_shows_the_rest_when_a_server_is_silent(lab: Lab, unit: str, missing:
     assert ended.code == 2
     assert f"CRITICAL {missing} " in ended.text
     assert ("dead letters" if missing == "broker" else "queue email") in ended.text
+
+
+def test_flower_that_hangs_is_critical(lab: Lab) -> None:
+    with stopped(lab, "flower.service"):
+        assert levels(lab)["flower page"] == "critical"
 
 
 def test_a_worker_that_is_disabled_and_stopped_is_critical(lab: Lab) -> None:

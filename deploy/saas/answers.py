@@ -1,0 +1,55 @@
+"""Whether programs that people look at answer: one that hangs is active all the same."""
+
+import socket
+import subprocess
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from saas import manage
+from saas.findings import CRITICAL, OK, Finding, Limits
+
+SECONDS = 3
+SOCKET = manage.RELEASE / "run/web.sock"
+SETTINGS = Path("/etc/saas/saas.env")
+FLOWER = ("127.0.0.1", 5555)
+
+
+class SocketConnection(HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(str(SOCKET))
+
+
+def answers(limits: Limits) -> list[Finding]:
+    """Neither path asks for a password."""
+    web = [ask("site", SocketConnection(host()), "/health/")] if SOCKET.exists() else []
+    flower = HTTPConnection(*FLOWER, timeout=SECONDS)
+    return [*web, *([ask("flower page", flower, "/flower/healthcheck")] if flower_runs() else [])]
+
+
+def ask(name: str, connection: HTTPConnection, path: str) -> Finding:
+    begun = time.monotonic()
+    try:
+        connection.request("GET", path)
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        return Finding(CRITICAL, name, f"does not answer: {error or type(error).__name__}")
+    finally:
+        connection.close()
+    seconds = time.monotonic() - begun
+    facts = {"status": status, "seconds": seconds}
+    return Finding(OK if status == HTTPStatus.OK else CRITICAL, name, f"answers {status} after {seconds:.1f} s", facts)
+
+
+def host() -> str:
+    """The application answers to its own names only."""
+    lines = SETTINGS.read_text().splitlines()
+    names = [line.partition("=")[2] for line in lines if line.startswith("ALLOWED_HOSTS=")]
+    return names[-1].strip("\"'").split(",")[0].lstrip(".") if names else "localhost"
+
+
+def flower_runs() -> bool:
+    return subprocess.run(["systemctl", "is-active", "--quiet", "flower"], check=False).returncode == 0
