@@ -7,7 +7,7 @@ from accounts import forms, views
 urlpatterns = [
     path("register/", views.RegisterView.as_view(), name="register"),
     path("login/", views.LoginView.as_view(), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("logout/", views.LogoutView.as_view(), name="logout"),
     path(
         "password_change/",
         never_cache(auth.PasswordChangeView.as_view(form_class=forms.ChangePasswordForm)),

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse, reverse_lazy
 from django.views.generic import CreateView
 from django.views.generic.base import View
@@ -92,6 +93,15 @@ class LoginView(RateLimitMixin, views.LoginView):
         url = super().get_redirect_url()
         path = f"{urlsplit(url).path.rstrip('/')}/"
         return "" if path in (reverse("logout"), reverse("login")) else url
+
+
+class LogoutView(views.LogoutView):
+    """By POST alone, so that no link of another site logs anybody out. Who types the address is shown the button."""
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().http_method_not_allowed(request, *args, **kwargs)
+        response.content = render_to_string("registration/log_out.html", request=request)
+        return response
 
 
 class PasswordResetView(RateLimitMixin, views.PasswordResetView):

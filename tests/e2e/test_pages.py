@@ -35,6 +35,11 @@ def wrong_login(page: Page) -> None:
     log_in(page, "nobody", "wrong")
 
 
+def log_out_by_address(page: Page) -> None:
+    signed_in(page)
+    page.open("/accounts/logout/")
+
+
 def password_change(page: Page) -> None:
     signed_in(page)
     page.open("/accounts/password_change/")
@@ -58,6 +63,7 @@ STATES: dict[str, State] = {
     "register": opened("/accounts/register/"),
     "register-wrong": wrong_registration,
     "home": signed_in,
+    "log-out": log_out_by_address,
     "password-change": password_change,
     "password-changed": password_changed,
     "password-reset": opened("/accounts/password_reset/"),

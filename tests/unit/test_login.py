@@ -137,6 +137,14 @@ class LogoutTests(TestCase):
         self.assertRedirects(response, reverse("login"))
         self.assertNotIn("_auth_user_id", self.client.session)
 
-    def test_it_refuses_get(self) -> None:
-        self.assertEqual(self.client.get(self.url).status_code, 405)
+    def test_it_refuses_get_and_shows_the_button(self) -> None:
+        response = self.client.get(self.url)
+
+        self.assertContains(response, "You are signed in as bo", status_code=405)
+        self.assertEqual(response["Allow"], "POST, OPTIONS")
         self.assertIn("_auth_user_id", self.client.session)
+
+    def test_a_stranger_is_shown_the_way_in(self) -> None:
+        self.client.logout()
+
+        self.assertContains(self.client.get(self.url), "You are not signed in", status_code=405)
