@@ -263,6 +263,8 @@ class KeeperTests(DurableCase):
         self.worker = SimpleNamespace(app=app, consumer=SimpleNamespace(task_buckets=self.buckets))
         self.step = KeeperStep(self.worker)
         self.step.keeper = self.keeper = Keeper(self.worker)
+        self.clock = self.enterContext(mock.patch.object(keeper, "time"))
+        self.clock.monotonic.return_value = 1000.0
 
     def request(self, row: TaskRecord) -> SimpleNamespace:
         return SimpleNamespace(id=str(row.pk), task=send_welcome_email, time_limits=(None, None))
@@ -270,24 +272,42 @@ class KeeperTests(DurableCase):
     def hold(self, row: TaskRecord) -> None:
         self.enterContext(mock.patch.object(worker_state, "reserved_requests", [self.request(row)]))
 
+    def pass_time(self, seconds: float) -> None:
+        self.clock.monotonic.return_value += seconds
+
     def test_it_renews_before_it_sweeps(self) -> None:
         fetched, other = record(State.PUBLISHED), record(State.WAITING)
         self.hold(fetched)
-        self.keeper.tick()
-        self.assertEqual(self.fetch("email"), [])
+        for seconds in (0, 1, keeper.EVERY):
+            self.pass_time(seconds)
+            self.keeper.tick()
+            self.assertEqual(self.fetch("email"), [])
 
+        self.pass_time(keeper.EVERY)
         self.keeper.tick()
         self.assertEqual([message.headers["id"] for message in self.fetch("email")], [str(other.pk)])
 
-    def test_after_an_outage_of_the_database_it_renews_first_again(self) -> None:
-        self.keeper.settled = True
-        with mock.patch.object(keeper, "renew", side_effect=OperationalError), self.assertLogs("core.durable"):
-            with mock.patch.object(keeper, "connection"):
-                self.keeper.tick()
-            self.assertFalse(self.keeper.settled)
+    def test_after_an_outage_of_the_database_others_renew_before_it_sweeps(self) -> None:
+        theirs = record(State.PUBLISHED)
+        self.keeper.tick()
+        self.pass_time(keeper.SETTLING)
+        away = mock.patch.object(keeper, "renew", side_effect=OperationalError)
+        with away, mock.patch.object(keeper, "connection"), self.assertLogs("core.durable"):
+            self.keeper.tick()
+        for seconds in (1, 1, 7.6):
+            self.pass_time(seconds)
+            self.keeper.tick()
+        self.buckets[theirs.task] = bucket = TokenBucket(1)
+        bucket.add((self.request(theirs), 1))
+        Keeper(self.worker).tick()
+        self.buckets.clear()
+        self.pass_time(keeper.SETTLING)
+        self.keeper.tick()
+
+        self.assertEqual(self.fetch("email"), [])
 
     def test_it_goes_on_without_the_broker(self) -> None:
-        self.keeper.settled = True
+        self.keeper.renewing_since = -keeper.SETTLING
         with mock.patch.object(keeper, "sweep", side_effect=OSError), self.assertLogs("core.durable"):
             self.assertEqual(self.keeper.tick(), keeper.EVERY)
 
@@ -338,7 +358,7 @@ class KeeperTests(DurableCase):
         self.assertEqual(list(done), [revoked.pk])
 
     def test_it_stops_sweeping_when_its_worker_stops_but_renews_what_still_runs(self) -> None:
-        self.keeper.settled = True
+        self.keeper.renewing_since = -keeper.SETTLING
         fetched, waiting = record(State.PUBLISHED), record(State.WAITING)
         self.hold(fetched)
         self.step.stop(None)

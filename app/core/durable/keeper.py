@@ -29,6 +29,9 @@ from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
 EVERY = 8.0
+JITTER = 0.2
+# How long another worker may need to renew its leases after this one could: the longest pause, and a connection.
+SETTLING = EVERY * (1 + JITTER) + 5
 Held = dict[float, list[UUID]]
 State = TaskRecord.State
 
@@ -43,13 +46,13 @@ class Keeper(Thread):
         self.too_long: dict[UUID, TimeLimitExceeded] = {}
         self.revoked: set[UUID] = set()
         # After a start or an outage of the database, leases are renewed by all before anybody sweeps.
-        self.settled = False
+        self.renewing_since: float | None = None
 
     def run(self) -> None:
         while not (self.closing.is_set() and not held(self.worker)):
             seconds = self.tick()
             # Not in step with other workers.
-            self.wake.wait(seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            self.wake.wait(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
             self.wake.clear()
         connection.close()
 
@@ -62,7 +65,7 @@ class Keeper(Thread):
                 return 0
             return min(EVERY, seconds_to_next())
         except (DatabaseError, InterfaceError) as error:
-            self.settled = False
+            self.renewing_since = None
             log.warning("The database is away: %s", type(error).__name__)
             connection.close()
         except Exception as error:
@@ -72,8 +75,9 @@ class Keeper(Thread):
     def sweep_if_settled(self) -> bool:
         if self.closing.is_set():
             return False
-        if not self.settled:
-            self.settled = True
+        if self.renewing_since is None:
+            self.renewing_since = time.monotonic()
+        if time.monotonic() - self.renewing_since < SETTLING:
             return False
         return sweep(self.app) == BATCH
 
