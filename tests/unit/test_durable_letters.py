@@ -90,6 +90,15 @@ class StoreTests(LetterCase):
         self.assertEqual(DeadLetter.objects.get(), letter)
         self.assertEqual(DeadLetter.objects.get().reason, "permanent error")
 
+    def test_a_discarded_letter_does_not_come_back(self) -> None:
+        letter = self.bury()
+        content = letters.compose(self.record(), None, "again") | {"attempts": 1}
+        operations.discard(letter)
+
+        letters.store(content)
+
+        self.assertFalse(DeadLetter.objects.exists())
+
     def test_a_letter_about_an_earlier_run_is_refused(self) -> None:
         self.bury()
         TaskRecord.objects.update(state=State.RUNNING, attempts=2)
@@ -313,14 +322,14 @@ class CommandTests(LetterCase):
         self.assertIn("Traceback", shown["traceback"])
         self.assertIn("reason: permanent error", self.call("show", letter.pk))
 
-    def test_discard_removes_letter_and_record(self) -> None:
+    def test_discard_removes_the_letter_and_closes_the_record(self) -> None:
         letter = self.bury()
 
         self.assertEqual(
             json.loads(self.call("discard", letter.pk, "--json")), {"discarded": [letter.pk], "refused": {}}
         )
         self.assertFalse(DeadLetter.objects.exists())
-        self.assertFalse(TaskRecord.objects.exists())
+        self.assertEqual((self.record().state, self.record().payload), (State.DONE, ""))
 
     def test_it_wants_to_be_told_which(self) -> None:
         for action in ("show", "requeue", "discard"):

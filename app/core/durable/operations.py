@@ -72,8 +72,14 @@ def discard(letter: DeadLetter) -> None:
         record = letters.record_of(letter.task_id)
         take(letter)
         if record is not None:
-            record.delete()
+            close(record)
     log.info("%s is discarded", letter)
+
+
+def close(record: TaskRecord) -> None:
+    """Not deleted: while it stays, it refuses the letter's message and the call's, should they come again."""
+    record.state, record.closed_at, record.payload, record.failure = State.DONE, now(), "", None
+    record.save()
 
 
 def purge_done(older_than: timedelta, batch: int = 10_000) -> int:
