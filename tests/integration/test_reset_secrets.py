@@ -35,8 +35,9 @@ def tokens(mailbox: Mailbox, monkeypatch: Patch) -> list[str]:
 
 
 def letters(environment: Environment) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(manage(environment, "dead_letters", "show", "--all", "--json"))
-    return found
+    """This test's; the servers are other tests' too."""
+    found = json.loads(manage(environment, "dead_letters", "show", "--all", "--json"))
+    return [letter for letter in found if letter["args"] == [ADDRESS]]
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_its_link_is_in_no_letter_log_or_message_and_the_request_can_be_made_aga
     wait_until(lambda: letters(environment), "a dead letter", 40)
     (letter,) = letters(environment)
 
-    assert letter["args"] == [ADDRESS]
+    assert letter["task"] == "core.tasks.request_password_reset"
     assert "554" in letter["exception"]
     assert len(tokens) == 1
     assert tokens[0] not in everything()
