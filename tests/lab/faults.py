@@ -92,8 +92,11 @@ def silenced(lab: Lab, unit: str) -> Iterator[None]:
 
 @contextmanager
 def site_hangs(lab: Lab) -> Iterator[None]:
-    with silenced(lab, "'gunicorn@*.service'"):
+    gunicorn = "'gunicorn@*.service'"
+    with silenced(lab, gunicorn):
         yield
+    # systemd forgets that it had to start it again, which is a warning for ten minutes.
+    do(lab, f"systemctl restart {gunicorn}")
 
 
 @contextmanager
