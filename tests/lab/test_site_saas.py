@@ -129,6 +129,11 @@ def test_manage_works_on_a_terminal(lab: Lab) -> None:
     assert (ended.code, "True" in ended.text) == (4, True)
 
 
+@pytest.mark.parametrize("server", ["redis", "postgresql"])
+def test_logs_shows_what_the_servers_say(lab: Lab, server: str) -> None:
+    assert "eady to accept connections" in do(lab, f"saas logs {server} --since today")
+
+
 @pytest.mark.parametrize("unit", ["nosuch", "celery-worker@nosuch"])
 def test_logs_says_that_there_is_no_such_unit(lab: Lab, unit: str) -> None:
     ended = shell(lab, f"saas logs {unit}")
