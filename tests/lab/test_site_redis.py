@@ -9,6 +9,8 @@ import yaml
 from lab import machine, playbook, proof
 from lab.labs import Lab
 
+KEYS = ("saas:test:a", "saas:test:b")
+
 
 def secrets(lab: Lab) -> dict[str, str]:
     known: dict[str, str] = yaml.safe_load(lab.secrets.read_text(encoding="utf-8"))
@@ -57,6 +59,16 @@ def test_the_workers_answer_the_application(lab: Lab, first_run: playbook.Progre
     answered = json.loads(machine.execute(lab, "saas", "sh", "-c", f"{command} {inspect}").splitlines()[-1])
 
     assert sorted(answered) == ["celery@saas", "email@saas"]
+
+
+def test_a_restart_forgets_no_transaction(lab: Lab, first_run: playbook.Progress) -> None:
+    password = secrets(lab)["secret_redis_password"]
+    redis(lab, "saas", password, "eval", "redis.call('set', KEYS[1], 'a') redis.call('set', KEYS[2], 'b')", "2", *KEYS)
+
+    machine.execute(lab, "saas", "systemctl", "restart", "redis-server")
+
+    assert redis(lab, "saas", password, "mget", *KEYS).split() == ["a", "b"]
+    redis(lab, "saas", password, "del", *KEYS)
 
 
 def test_people_may_do_everything(lab: Lab, first_run: playbook.Progress) -> None:
