@@ -50,7 +50,7 @@ class Mailbox:
         found = [envelope for envelope in self.envelopes if address in envelope.rcpt_tos]
         return [parsed(envelope) for envelope in found]
 
-    def wait_for(self, address: str, subject: str, seconds: float = 20) -> EmailMessage:
+    def wait_for(self, address: str, subject: str, seconds: float = 60) -> EmailMessage:
         def arrived() -> list[EmailMessage]:
             return [message for message in self.to(address) if message["Subject"] == subject]
 

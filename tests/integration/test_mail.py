@@ -117,7 +117,7 @@ def test_it_is_given_up_after_the_last_retry(
     answers += ["451 4.7.1 later"] * 4
     address = queue(environment)
 
-    wait_until(lambda: mailbox.asked.count(address) == 4, "three retries", seconds=30)
+    wait_until(lambda: mailbox.asked.count(address) == 4, "three retries", seconds=90)
     wait_until(lambda: "SMTPRecipientsRefused" in worker.output().rpartition("ERROR")[2], "the failure in the log")
     assert not mailbox.to(address)
 
