@@ -34,7 +34,7 @@ class SentryHandler(logging.Handler):
         self.project: dict[str, Any] = {"dsn": dsn, "release": release}
         self.connect()
         # A child must not share its parent's connection.
-        os.register_at_fork(before=self.acquire, after_in_parent=self.release, after_in_child=self.connect)
+        os.register_at_fork(before=self.pause, after_in_parent=self.release, after_in_child=self.connect)
 
     def connect(self) -> None:
         self.client = Client(
@@ -45,6 +45,11 @@ class SentryHandler(logging.Handler):
             include_local_variables=False,
             spotlight=False,
         )
+
+    def pause(self) -> None:
+        """Let the sending thread finish: a child would wait for ever for a module that this one is importing."""
+        self.acquire()
+        self.client.flush(timeout=1)
 
     def emit(self, record: logging.LogRecord) -> None:
         # The SDK tells of its own troubles.
