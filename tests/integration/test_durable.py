@@ -185,7 +185,7 @@ def together(*managers: Any) -> Iterator[list[Any]]:
 @pytest.fixture
 def empty(environment: Environment, postgres: Postgres) -> Iterator[None]:
     def truncate() -> None:
-        # A connection each: it tells the statistics of what it read, the emptied indexes' table too, when it ends.
+        # Building the emptied indexes counts as scans; what a connection read is counted at the latest when it ends.
         with postgres.connect() as connection:
             connection.execute("TRUNCATE core_taskrecord")
 
