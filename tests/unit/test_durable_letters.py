@@ -8,6 +8,7 @@ from celery.worker.consumer import Consumer
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import SimpleTestCase
 from django.urls import reverse
 from django.utils.timezone import now
@@ -213,6 +214,24 @@ class PlainTaskTests(LetterCase):
         letter = DeadLetter.objects.get()
         self.assertEqual((letter.pk, letter.task), ("nightly", "core.tasks.cleanup_expired_tokens"))
         self.assertEqual(letter.queue, "celery")
+
+    def fail_while_the_broker_is_away(self) -> list[str]:
+        app.send_task("core.tasks.cleanup_expired_tokens", task_id="nightly", queue="celery")
+        bug = mock.patch("core.sessions.delete_expired", side_effect=ValueError("bug"))
+        with bug, mock.patch.object(app, "send_task", side_effect=OSError), self.assertLogs() as logs:
+            self.work()
+        return [line for line in logs.output if "dead letter" in line]
+
+    def test_its_letter_is_stored_at_once_while_the_broker_is_away(self) -> None:
+        self.assertEqual(self.fail_while_the_broker_is_away(), [])
+        self.assertEqual(DeadLetter.objects.get().pk, "nightly")
+
+    def test_that_its_letter_is_lost_is_an_error_in_the_log(self) -> None:
+        with mock.patch.object(letters, "store", side_effect=OperationalError):
+            (line,) = self.fail_while_the_broker_is_away()
+
+        self.assertTrue(line.startswith("ERROR:"))
+        self.assertIn("core.tasks.cleanup_expired_tokens[nightly] is lost: broker and database are away", line)
 
 
 class BuryingConsumerTests(LetterCase):

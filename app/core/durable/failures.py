@@ -28,7 +28,7 @@ def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: A
     queue = (request.delivery_info or {}).get("routing_key") or ""
     why = reason(exception, request.retries)
     letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
-    letters.send_or_leave(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+    letters.send_or_store(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
 
 
 def reason(exception: BaseException, retries: int) -> str:
