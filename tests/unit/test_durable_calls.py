@@ -5,13 +5,14 @@ from typing import Any
 from unittest import mock
 from uuid import uuid4
 
-from celery import group
+from celery import Task, chain, group
 from django.core import mail
 from django.db import transaction
 from django.utils.timezone import now
 
-from core.models import TaskRecord
-from core.tasks import request_password_reset, send_welcome_email
+from config.celery import app
+from core.models import DeadLetter, TaskRecord
+from core.tasks import cleanup_expired_tokens, request_password_reset, send_welcome_email
 from tests.unit import factories
 from tests.unit.durable import DurableCase
 
@@ -73,6 +74,42 @@ class CallTests(DurableCase):
 
         self.assertEqual(TaskRecord.objects.filter(state=State.DONE).count(), 2)
         self.assertEqual(len(mail.outbox), 2)
+
+    def end_while_the_broker_is_away(self, *links: Any) -> list[str]:
+        with self.committed():
+            send_welcome_email.apply_async((self.user.pk, URL), link=list(links))
+        (message,) = self.fetch("email")
+        away = mock.patch.object(Task, "apply_async", side_effect=OSError)
+        with away, mock.patch.object(app, "send_task", side_effect=OSError), self.assertLogs("core.durable") as logs:
+            self.execute(message)
+        return [line for line in logs.output if line.startswith("ERROR")]
+
+    def test_a_plain_call_that_cannot_be_published_undoes_nothing(self) -> None:
+        plain = cleanup_expired_tokens.si()
+        durable = request_password_reset.si("bo@example.org")
+        several = group(plain, durable, group(durable, durable))
+        lost = self.end_while_the_broker_is_away(plain, durable, several, chain(durable, plain), chain(plain, durable))
+
+        self.assertEqual(len(lost), 3)
+        self.assertIn("send_welcome_email", lost[0])
+        self.assertEqual(TaskRecord.objects.filter(state=State.DONE).count(), 1)
+        self.assertEqual(TaskRecord.objects.filter(state=State.WAITING).count(), 5)
+
+    def test_a_call_that_cannot_follow_is_a_dead_letter_and_repeats_nothing(self) -> None:
+        with self.committed():
+            send_welcome_email.apply_async((self.user.pk, URL), link=request_password_reset.si("one", "too many"))
+        with self.assertLogs("celery"):
+            self.work()
+
+        self.assertEqual((self.record().state, len(mail.outbox)), (State.DEAD, 1))
+        self.assertIn("TypeError", DeadLetter.objects.get().exception)
+
+    def test_a_plain_task_may_be_the_next_of_a_chain(self) -> None:
+        with self.committed():
+            chain(send_welcome_email.si(self.user.pk, URL), cleanup_expired_tokens.si()).apply_async()
+
+        self.assertEqual(self.work(), ["SUCCESS", "SUCCESS"])
+        self.assertEqual(self.record().state, State.DONE)
 
     def test_what_is_linked_to_its_failure_is_called_then(self) -> None:
         with self.committed():

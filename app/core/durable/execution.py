@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from celery import Celery, Task, signature
+from celery import Celery, Task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -18,6 +18,7 @@ from django.utils.timezone import now
 from django_guid import get_guid
 
 from core.durable import letters, outbox
+from core.durable.following import follow
 from core.durable.identity import IDENTITY
 from core.models import TaskRecord
 from core.retries import delay_before_retry, is_transient
@@ -50,7 +51,7 @@ def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
     if request.postponed:
         postpone(record, request.postponed)
     else:
-        patiently(lambda: finish(task, record, result))
+        end(task, record, result)
     request.callbacks = request.chain = None
     return result
 
@@ -141,22 +142,22 @@ def close(record: TaskRecord, state: TaskRecord.State) -> bool:
     return bool(closed)
 
 
+def end(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
+    try:
+        patiently(lambda: finish(task, record, result))
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        # A call that follows cannot be made, now or later: no reason to do this one's work again and again.
+        conclude(task, record, error)
+        raise
+
+
 def finish(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
-    """Close the record together with the calls that follow it in a chain or as callbacks."""
+    """Close the record together with the durable calls that follow it. Others are published when that is committed."""
     with transaction.atomic():
         if close(record, State.DONE):
             follow(task, result)
-
-
-def follow(task: Task[Any, Any], result: Any) -> None:
-    request: Any = task.request
-    family: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
-    for callback in request.callbacks or []:
-        signature(callback, app=task.app).apply_async((result,), **family)
-    chain: list[Any] = list(request.chain or [])
-    if chain:
-        *rest, following = chain
-        signature(following, app=task.app).apply_async((result,), chain=rest, **family)
 
 
 def obey(task: Task[Any, Any], record: TaskRecord, verdict: Any) -> None:

@@ -20,6 +20,7 @@ class DurableTask(DjangoTask[Any, Any]):
     """
 
     abstract = True
+    durable = True
 
     def apply_async(  # type: ignore[override]
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
