@@ -149,6 +149,12 @@ class ExecutionTests(DurableCase):
         self.assertEqual(len(mail.outbox), 1)
         self.assertEqual((self.record().state, self.record().payload), (State.DONE, ""))
 
+    def test_a_claim_begins_the_count_of_lost_messages_anew(self) -> None:
+        TaskRecord.objects.update(publishes=19)
+        self.work()
+
+        self.assertEqual(self.record().publishes, 0)
+
     def test_a_message_without_its_record_is_not_run(self) -> None:
         (message,) = self.fetch("email")
         TaskRecord.objects.all().delete()

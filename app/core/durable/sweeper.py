@@ -20,11 +20,13 @@ from core.models import TaskRecord
 log = logging.getLogger(__name__)
 BATCH = 1000
 MAX_LOSSES = 5
+# More than what is fetched beside a task that ends its worker goes through.
+MAX_PUBLISHES = 20
 BROKER_TIMEOUT = 2
 # In the broker: which life of which server has been told everything. A restart, a fail-over or FLUSHALL changes it.
 MARK = "saas:durable:server"
 # The rest is fetched for the few that were lost.
-TO_PUBLISH = ("task", "queue", "payload", "state", "sent_at", "losses", "failure", "request_id")
+TO_PUBLISH = ("task", "queue", "payload", "state", "sent_at", "losses", "publishes", "failure", "request_id")
 State = TaskRecord.State
 
 
@@ -51,8 +53,7 @@ def sweep(app: Celery) -> int:
         batch = take_batch()
         publish(app, connection, batch.new, first=batch.lost)
         queues = Queues(connection, BATCH)
-        missing = [record for record in batch.doubtful if not queues.may_hold(record)]
-        count_missing(missing)
+        missing = count_missing([record for record in batch.doubtful if not queues.may_hold(record)])
         publish(app, connection, [], first=missing)
     return len(batch.records)
 
@@ -120,10 +121,16 @@ def put_off(batch: Batch) -> None:
     rows([*batch.lost, *batch.doubtful]).update(due_at=later)
 
 
-def count_missing(records: list[TaskRecord]) -> None:
-    if records:
-        log.warning("The messages of %s records were lost: they are published again", len(records))
-        rows(records).update(publishes=F("publishes") + 1)
+def count_missing(records: list[TaskRecord]) -> list[TaskRecord]:
+    """Return those to be published again: not a call whose messages all vanish, which may be what ends its worker."""
+    if not records:
+        return []
+    log.warning("The messages of %s records were lost: they are published again", len(records))
+    rows(records).update(publishes=F("publishes") + 1)
+    hopeless = [row for row in records if row.state == State.PUBLISHED and row.publishes + 1 >= MAX_PUBLISHES]
+    for record in hopeless:
+        give_up(record, letters.MESSAGE_LOST)
+    return [record for record in records if record not in hopeless]
 
 
 def rows(records: Iterable[TaskRecord]) -> Any:
@@ -143,13 +150,14 @@ def publish(app: Celery, connection: Connection, records: list[TaskRecord], *, f
             outbox.put_back(*(left for left, _ in turns[place:]))
             raise
         except Exception as error:
-            give_up(record, error)
+            # It must not stand in the way of others.
+            give_up(record, letters.PERMANENT, error)
 
 
-def give_up(record: TaskRecord, error: Exception) -> None:
-    """A call that no broker would take must not stand in the way of others: the next sweep sends its dead letter."""
-    log.error("%s cannot be published: %s", record, type(error).__name__, extra=record.identifiers)
-    letter = letters.compose(record, error, letters.PERMANENT)
+def give_up(record: TaskRecord, reason: str, error: Exception | None = None) -> None:
+    """Let the next sweep send the record's dead letter, unless a worker has claimed it meanwhile."""
+    log.error("%s is given up: %s", record, type(error).__name__ if error else reason, extra=record.identifiers)
+    letter = letters.compose(record, error, reason)
     rows([record]).filter(state=State.PUBLISHED).update(state=State.FAILED, failure=letter, due_at=Now())
 
 
