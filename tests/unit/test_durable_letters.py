@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 from unittest import mock
@@ -9,15 +10,15 @@ from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
-from django.test import SimpleTestCase
 from django.urls import reverse
 from django.utils.timezone import now
+from kombu.exceptions import DecodeError
 
 from accounts.models import User
 from config.celery import app
 from core.durable import letters, operations, outbox
 from core.durable.failures import BuryingConsumer
-from core.durable.masking import MASK, mask, mask_text, secrets_in
+from core.durable.masking import MASK
 from core.models import DeadLetter, TaskRecord
 from core.tasks import request_password_reset, send_password_reset_email, send_welcome_email
 from tests.unit import factories
@@ -26,33 +27,6 @@ from tests.unit.durable import DurableCase
 State = TaskRecord.State
 URL = "https://example.org/accounts/login/"
 LINK = "https://example.org/accounts/reset/MQ/abc-0123456789/"
-
-
-class MaskingTests(SimpleTestCase):
-    def test_it_goes_by_the_name_of_an_argument(self) -> None:
-        value = {"password1": "p", "user": {"api_key": "k", "name": "bo"}, "login_url": URL, "tokens": ["t"]}
-
-        masked = {"password1": MASK, "user": {"api_key": MASK, "name": "bo"}, "login_url": URL, "tokens": MASK}
-        self.assertEqual(mask(value), masked)
-
-    def test_it_finds_reset_links_and_tokens_in_any_text(self) -> None:
-        text = mask_text(f"GET {LINK} and https://example.org/?token=abc&page=2")
-
-        self.assertEqual(
-            text, f"GET https://example.org/accounts/reset/{MASK} and https://example.org/?token={MASK}&page=2"
-        )
-
-    def test_it_finds_named_secrets_in_what_was_not_decoded(self) -> None:
-        body = """[[], {"api_key": "k-1", 'new_password': 'p 2', "user_id": "7"}, {}]"""
-
-        masked = f"""[[], {{"api_key": "{MASK}", 'new_password': '{MASK}', "user_id": "7"}}, {{}}]"""
-        self.assertEqual(mask_text(body), masked)
-
-    def test_it_goes_through_lists(self) -> None:
-        self.assertEqual(mask([{"secret": "s"}, LINK, 1, None]), [{"secret": MASK}, mask_text(LINK), 1, None])
-
-    def test_a_secret_in_a_list_is_found_in_messages_too(self) -> None:
-        self.assertEqual(secrets_in({"tokens": ["abcdef", "xy"], "names": ["bo"]}), {"abcdef"})
 
 
 class LetterCase(DurableCase):
@@ -306,6 +280,30 @@ class BuryingConsumerTests(LetterCase):
 
         undecodable = [letters.UNDECODABLE, "dropped"]
         self.assertEqual(order, [letters.UNKNOWN_TASK, "dropped", *undecodable * 3])
+
+    def test_of_an_unknown_task_what_looks_like_a_secret_is_masked(self) -> None:
+        headers = {"id": "some-id", "task": "core.tasks.gone"}
+        args = [1, "bo", "redis://:pw@h/0", ["x4hnk2p0qz7d1v9w3m5c8t6y0b2r4f1g"]]
+        letter = self.bury_message([args, {}, {}], letters.UNKNOWN_TASK, headers=headers)
+
+        self.assertEqual(letter.args, [1, "bo", f"redis://:{MASK}@h/0", [MASK]])
+
+    def test_celerys_own_lines_leave_the_message_out(self) -> None:
+        headers = {"id": "some-id", "task": "core.tasks.gone", "argsrepr": "('hunter2',)"}
+        self.connection.Producer().publish([["hunter2"], {}, {}], routing_key="celery", headers=headers)
+        (message,) = self.fetch("celery")
+        message.ack, message.reject_log_error = mock.Mock(), mock.Mock()
+        consumer: Any = mock.Mock(_message_report=partial(vars(Consumer)["_message_report"], None))
+        error = DecodeError(UnicodeDecodeError("utf-8", b"hunter2", 0, 1, "bad"))
+        with self.assertLogs("celery") as logs:
+            Consumer.on_unknown_task(consumer, None, message, KeyError("core.tasks.gone"))
+            Consumer.on_unknown_message(consumer, None, message)
+            Consumer.on_decode_error(consumer, message, error)
+            Consumer.on_invalid_task(consumer, None, message, error)
+
+        self.assertEqual(len(logs.output), 4)
+        self.assertNotIn("hunter2", "".join(logs.output))
+        self.assertIn("Received unregistered task of type 'core.tasks.gone'.", logs.output[0])
 
     def test_a_body_that_cannot_be_decoded_is_shown_as_it_is(self) -> None:
         headers = {"id": "some-id", "task": "core.tasks.gone"}

@@ -10,11 +10,22 @@ from celery.worker.consumer import Consumer
 from django.conf import settings
 
 from core.durable import letters
-from core.durable.masking import mask, mask_text
+from core.durable.masking import mask_nameless
 from core.durable.task import DurableTask, is_uuid
 
 log = logging.getLogger(__name__)
 REQUEST_HEADER = "X-Request-ID"
+
+
+def leave_body_out(record: logging.LogRecord) -> bool:
+    """Celery writes down what it cannot take, arguments and all."""
+    if isinstance(record.args, tuple) and "message body" in str(record.msg):
+        first = str(record.msg).strip().partition("\n")[0].partition(" [")[0].replace("%r", "%s")
+        record.msg, record.args = first, record.args[: first.count("%s")]
+    return True
+
+
+logging.getLogger(Consumer.__module__).addFilter(leave_body_out)
 
 
 @task_failure.connect
@@ -93,4 +104,4 @@ def letter_id(message: Any) -> str:
 
 def shown(body: Any) -> str:
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-    return mask_text(str(mask(text)))[: letters.LONGEST_TEXT]
+    return mask_nameless(text[: letters.READ])[: letters.LONGEST_TEXT]

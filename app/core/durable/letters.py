@@ -4,9 +4,9 @@ import inspect
 import json
 import logging
 import math
-import traceback
 import uuid
 from datetime import datetime
+from traceback import format_exception
 from typing import Any
 
 from celery import Celery, current_app
@@ -19,7 +19,7 @@ from kombu.utils import json as kombu_json
 
 from core.durable import outbox
 from core.durable.breaker import BrokerAwayError
-from core.durable.masking import mask, mask_text, secrets_in
+from core.durable.masking import mask, mask_nameless, mask_text, secrets_in
 from core.identifiers import on_behalf_of
 from core.models import DeadLetter, TaskRecord
 
@@ -34,6 +34,8 @@ TIME_LIMIT = "time limit exceeded"
 UNKNOWN_TASK = "unknown task"
 UNDECODABLE = "undecodable message"
 LONGEST_TEXT = 20_000
+# More than is kept, lest a secret that is cut in two is not known for one.
+READ = 2 * LONGEST_TEXT
 Letter = dict[str, Any]
 State = TaskRecord.State
 
@@ -52,9 +54,9 @@ def compose(record: TaskRecord, error: BaseException | None, reason: str) -> Let
 def letter(  # noqa: PLR0913, PLR0917
     task_id: str, task: str, queue: str, args: Any, kwargs: Any, error: BaseException | None, reason: str
 ) -> Letter:
-    named = name_arguments(task, args)
+    named, hide = name_arguments(task, args), mask_text if task in current_app.tasks else mask_nameless
     secrets = secrets_in(named) | secrets_in(kwargs)
-    shown = plain(([mask(value, name) for name, value in named.items()], mask(kwargs)))
+    shown = plain(([mask(value, name, hide) for name, value in named.items()], mask(kwargs)))
     content = {
         "task_id": task_id,
         "task": task,
@@ -63,8 +65,8 @@ def letter(  # noqa: PLR0913, PLR0917
         "kwargs": shown[1],
         "masked": shown != plain((args, kwargs)),
         "reason": reason,
-        "exception": mask_text(f"{type(error).__name__}: {error}", secrets)[:LONGEST_TEXT] if error else reason,
-        "traceback": mask_text("".join(traceback.format_exception(error)), secrets)[-LONGEST_TEXT:] if error else "",
+        "exception": mask_text(f"{type(error).__name__}: {error}"[:READ], secrets)[:LONGEST_TEXT] if error else reason,
+        "traceback": mask_text("".join(format_exception(error))[-READ:], secrets)[-LONGEST_TEXT:] if error else "",
         "request_id": get_guid() or "",
         "failed_at": now().isoformat(),
     }
