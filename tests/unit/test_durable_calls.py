@@ -67,6 +67,22 @@ class CallTests(DurableCase):
         self.assertEqual(mail.outbox, [])
         self.assertEqual(set(TaskRecord.objects.values_list("state", flat=True)), {State.DONE})
 
+    def test_what_is_due_goes_by_the_databases_clock(self) -> None:
+        later = mock.Mock(now=lambda tz: datetime.now(tz) + timedelta(hours=1))
+        with mock.patch("django.utils.timezone.datetime", later), self.committed():
+            send_welcome_email.delay(self.user.pk, URL)
+            send_welcome_email.apply_async((self.user.pk, URL), countdown=60)
+            app.send_task("core.tasks.send_welcome_email", (self.user.pk, URL))
+        with (
+            mock.patch("core.mails.send_welcome", side_effect=OSError("away")),
+            mock.patch("django.utils.timezone.datetime", later),
+            self.assertLogs("core.tasks"),
+        ):
+            self.work()
+
+        dues = [(record.due_at - now()).total_seconds() for record in TaskRecord.objects.all()]
+        self.assertEqual([0 < due < 70 for due in dues], [True] * 3)
+
     def test_what_is_linked_to_it_is_called_with_its_end(self) -> None:
         with self.committed():
             send_welcome_email.apply_async((self.user.pk, URL), link=request_password_reset.si("bo@example.org"))

@@ -109,14 +109,14 @@ def worker_of(request: Any) -> str:
 
 def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
     """Record a message that was not published by `outbox`: by name, by an older release, by hand."""
-    request, moment = task.request, now()
+    request = task.request
     route = (request.delivery_info or {}).get("routing_key") or task.app.conf.task_default_queue
     fields = {
         "task": task.name,
         "queue": route,
         "payload": outbox.dump(request.args, request.kwargs, {"ignore_result": task.ignore_result}),
-        "created_at": moment,
-        "due_at": moment + LEASE,
+        "created_at": Now(),
+        "due_at": Now() + LEASE,
         "request_id": get_guid() or "",
     }
     sent = (request.headers or {}).get(outbox.SENT_AT)
@@ -164,14 +164,14 @@ def obey(task: Task[Any, Any], record: TaskRecord, verdict: Any) -> None:
     if isinstance(verdict, Ignore):
         patiently(partial(close, record, State.DONE))
     elif verdict.requeue and record.retries < settings.CELERY_TASK_MAX_RETRIES:
-        due = now() + timedelta(seconds=delay_before_retry(record.retries))
+        due = Now() + timedelta(seconds=delay_before_retry(record.retries))
         postpone(record, {"due": due, "retries": record.retries + 1})
     else:
         why = letters.RETRIES_SPENT if verdict.requeue else letters.PERMANENT
         fail(task.app, record, letters.compose(record, verdict, why))
 
 
-def postponed(record: TaskRecord, due: datetime, args: Any, kwargs: Any) -> dict[str, Any]:
+def postponed(record: TaskRecord, due: outbox.Moment, args: Any, kwargs: Any) -> dict[str, Any]:
     """What `retry` asks for. It is written when the body has ended, since the body may roll back what it writes."""
     changes: dict[str, Any] = {"due": due, "retries": record.retries + 1}
     if args is not None or kwargs is not None:
@@ -191,7 +191,7 @@ def postpone(record: TaskRecord, changes: dict[str, Any]) -> None:
         raise LeftToSweeperError from error
 
 
-def wait(record: TaskRecord, due: datetime, **changes: Any) -> None:
+def wait(record: TaskRecord, due: outbox.Moment, **changes: Any) -> None:
     mine(record).update(state=State.WAITING, due_at=due, worker="", **changes)
 
 

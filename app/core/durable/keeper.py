@@ -16,9 +16,8 @@ from celery.signals import task_failure, task_revoked
 from celery.worker import state
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
-from django.utils.timezone import now
 
 from core.durable import letters
 from core.durable.execution import LEASE, fail
@@ -146,8 +145,9 @@ def bury(app: Celery, task_id: UUID, error: TimeLimitExceeded) -> None:
 
 
 def seconds_to_next() -> float:
-    due = TaskRecord.objects.filter(closed_at=None).order_by("due_at").values_list("due_at", flat=True).first()
-    return max(1.0, (due - now()).total_seconds()) if due else EVERY
+    waits = TaskRecord.objects.filter(closed_at=None).order_by("due_at").values_list(F("due_at") - Now(), flat=True)
+    wait = waits.first()
+    return max(1.0, wait.total_seconds()) if wait is not None else EVERY
 
 
 class KeeperStep(bootsteps.StartStopStep):

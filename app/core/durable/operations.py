@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from celery import current_app
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from kombu.utils import json
 
@@ -50,7 +51,7 @@ def take(letter: DeadLetter) -> None:
 
 def reopen(record: TaskRecord) -> None:
     record.state = State.PUBLISHED
-    record.closed_at, record.sent_at, record.due_at = None, now(), now() + outbox.LOOKED_AFTER
+    record.closed_at, record.sent_at, record.due_at = None, now(), Now() + outbox.LOOKED_AFTER
     record.retries = record.losses = record.publishes = 0
     record.save()
     transaction.on_commit(lambda: outbox.publish(current_app, record), robust=True)
@@ -78,13 +79,13 @@ def discard(letter: DeadLetter) -> None:
 
 def close(record: TaskRecord) -> None:
     """Not deleted: while it stays, it refuses the letter's message and the call's, should they come again."""
-    record.state, record.closed_at, record.payload, record.failure = State.DONE, now(), "", None
+    record.state, record.closed_at, record.payload, record.failure = State.DONE, Now(), "", None
     record.save()
 
 
 def purge_done(older_than: timedelta, batch: int = 10_000) -> int:
     """Delete done records in small transactions; return how many."""
-    old = TaskRecord.objects.filter(state=State.DONE, closed_at__lt=now() - older_than)
+    old = TaskRecord.objects.filter(state=State.DONE, closed_at__lt=Now() - older_than)
     total = 0
     while keys := list(old.values_list("pk", flat=True)[:batch]):
         total += TaskRecord.objects.filter(pk__in=keys).delete()[0]

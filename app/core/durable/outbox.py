@@ -9,6 +9,8 @@ from celery import Celery, Task, current_task
 from celery.utils.time import maybe_iso8601
 from django.db import DatabaseError, transaction
 from django.db.models import F
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.utils.timezone import is_naive, make_aware, now
 from django_guid import get_guid
 from kombu.utils import json
@@ -30,13 +32,15 @@ DEEPEST = 100
 NOT_KEPT = {"producer", "connection", "publisher", "retry", "retry_policy", "countdown", "eta", "queue", "task_id"}
 breaker = Breaker()
 State = TaskRecord.State
+# Now() is the database's: what is due is decided there, whatever time the hosts have.
+Moment = datetime | Combinable
 
 
 def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]) -> TaskRecord:
     """Insert the call into the current transaction. A failure leaves that transaction usable."""
     payload = dump(args, kwargs, kept(task, options))
     refuse_unreadable(payload)
-    created, eta = now(), eta_of(options)
+    eta = eta_of(options)
     waits = eta is not None or breaker.is_open
     with transaction.atomic():
         return TaskRecord.objects.create(
@@ -45,16 +49,16 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
             queue=queue_of(task, args, kwargs, options),
             payload=payload,
             state=State.WAITING if waits else State.PUBLISHED,
-            created_at=created,
-            sent_at=None if waits else created,
-            due_at=eta or created if waits else created + LOOKED_AFTER,
+            created_at=Now(),
+            sent_at=None if waits else now(),
+            due_at=eta or Now() if waits else Now() + LOOKED_AFTER,
             request_id=get_guid() or "",
         )
 
 
-def eta_of(options: dict[str, Any]) -> datetime | None:
+def eta_of(options: dict[str, Any]) -> Moment | None:
     if options.get("countdown"):
-        return now() + timedelta(seconds=options["countdown"])
+        return Now() + timedelta(seconds=options["countdown"])
     return aware(options.get("eta"))
 
 

@@ -7,7 +7,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import MaxRetriesExceededError, Retry
 from celery.result import AsyncResult
 from django.db import transaction
-from django.utils.timezone import now
+from django.db.models.functions import Now
 
 from core.durable import execution, outbox
 
@@ -67,9 +67,10 @@ class DurableTask(DjangoTask[Any, Any]):
         if limit is not None and request.retries >= limit:
             request.retries_spent = True
             raise exc or MaxRetriesExceededError(f"{self.name}[{request.id}] has been tried often enough")
-        due = eta or now() + timedelta(seconds=self.default_retry_delay if countdown is None else countdown)
+        seconds: Any = self.default_retry_delay if countdown is None else countdown
+        due = eta or Now() + timedelta(seconds=seconds)
         request.postponed = execution.postponed(request.claimed, due, args, kwargs)
-        verdict = Retry(exc=exc, when=due)
+        verdict = Retry(exc=exc, when=eta or seconds)
         if throw:
             raise verdict
         return verdict
