@@ -4,6 +4,7 @@ from functools import partial
 from io import StringIO
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
 from celery.worker.consumer import Consumer
 from django.contrib.auth.models import Permission
@@ -188,6 +189,17 @@ class PlainTaskTests(LetterCase):
         letter = DeadLetter.objects.get()
         self.assertEqual((letter.pk, letter.task), ("nightly", "core.tasks.cleanup_expired_tokens"))
         self.assertEqual(letter.queue, "celery")
+
+    def test_its_discarded_letter_does_not_come_back_when_its_message_does(self) -> None:
+        for key in ("nightly", str(uuid4())):
+            for round_ in ("first", "again"):
+                app.send_task("core.tasks.cleanup_expired_tokens", task_id=key, queue="celery")
+                bug = mock.patch("core.sessions.delete_expired", side_effect=ValueError("bug"))
+                with self.subTest(key, round=round_), bug, self.assertLogs("celery"):
+                    self.work()
+                    self.assertEqual(DeadLetter.objects.count(), round_ == "first")
+                for letter in DeadLetter.objects.all():
+                    operations.discard(letter)
 
     def fail_while_the_broker_is_away(self) -> list[str]:
         app.send_task("core.tasks.cleanup_expired_tokens", task_id="nightly", queue="celery")

@@ -150,11 +150,14 @@ def store(content: Letter) -> str:
 
 
 def record_of(task_id: str) -> TaskRecord | None:
+    return TaskRecord.objects.select_for_update().filter(pk=key_of(task_id)).first()
+
+
+def key_of(task_id: str) -> uuid.UUID:
     try:
-        key = uuid.UUID(task_id)
+        return uuid.UUID(task_id)
     except ValueError:
-        return None
-    return TaskRecord.objects.select_for_update().filter(pk=key).first()
+        return uuid.uuid5(uuid.NAMESPACE_URL, task_id)
 
 
 def close_as_dead(record: TaskRecord, content: Letter) -> bool:

@@ -70,15 +70,19 @@ def send_plain(letter: DeadLetter) -> None:
 
 def discard(letter: DeadLetter) -> None:
     with transaction.atomic():
-        record = letters.record_of(letter.task_id)
+        record = letters.record_of(letter.task_id) or record_for(letter)
         take(letter)
-        if record is not None:
-            close(record)
+        close(record)
     log.info("%s is discarded", letter)
 
 
+def record_for(letter: DeadLetter) -> TaskRecord:
+    key = letters.key_of(letter.task_id)
+    return TaskRecord(pk=key, task=letter.task, queue=letter.queue, created_at=Now(), due_at=Now())
+
+
 def close(record: TaskRecord) -> None:
-    """Not deleted: while it stays, it refuses the letter's message and the call's, should they come again."""
+    """Kept until it is purged: it refuses the letter's message and the call's, should they come again."""
     record.state, record.closed_at, record.payload, record.failure = State.DONE, Now(), "", None
     record.save()
 
