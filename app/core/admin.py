@@ -2,11 +2,15 @@ from collections.abc import Callable, Sequence
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from core.durable.operations import RefusedError, discard, requeue
 from core.models import DeadLetter, TaskRecord
+
+# Django refuses forms of more than 1,000 fields.
+AT_ONCE = 500
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -51,8 +55,22 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         self.act(request, letters, requeue, "requeued")
 
     @admin.action(description="Discard selected dead letters", permissions=["discard"])
-    def discard_selected(self, request: HttpRequest, letters: "QuerySet[DeadLetter]") -> None:
+    def discard_selected(self, request: HttpRequest, letters: "QuerySet[DeadLetter]") -> HttpResponse | None:
+        if "confirmed" not in request.POST:
+            return self.ask(request, letters)
         self.act(request, letters, discard, "discarded")
+        return None
+
+    def ask(self, request: HttpRequest, letters: "QuerySet[DeadLetter]") -> HttpResponse:
+        chosen = list(letters[:AT_ONCE])
+        site = self.admin_site.each_context(request)
+        context = {
+            "title": "Discard dead letters?",
+            "opts": self.opts,
+            "letters": chosen,
+            "others": letters.count() - len(chosen),
+        }
+        return TemplateResponse(request, "admin/core/deadletter/discard.html", site | context)
 
     def act(
         self, request: HttpRequest, letters: "QuerySet[DeadLetter]", action: Callable[[DeadLetter], None], done: str

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.forms.models import model_to_dict
 from django.urls import reverse
 from django.utils.timezone import now
 from kombu.exceptions import DecodeError
@@ -385,9 +386,10 @@ class CommandTests(LetterCase):
 class AdminTests(LetterCase):
     url = reverse("admin:core_deadletter_changelist")
 
-    def act(self, action: str, letter: DeadLetter) -> str:
+    def act(self, action: str, letter: DeadLetter, **more: str) -> str:
+        data = {"action": action, "_selected_action": [letter.pk], **more}
         with self.committed():
-            response = self.client.post(self.url, {"action": action, "_selected_action": [letter.pk]}, follow=True)
+            response = self.client.post(self.url, data, follow=True)
         return response.content.decode()
 
     def log_in(self, *permissions: str) -> None:
@@ -418,17 +420,37 @@ class AdminTests(LetterCase):
 
         self.assertIn("cannot be requeued", self.act("requeue_selected", letter))
 
-    def test_it_discards(self) -> None:
+    def test_it_asks_before_it_discards(self) -> None:
         letter = self.bury()
         self.log_in("view_deadletter", "delete_deadletter")
 
-        self.act("discard_selected", letter)
+        page = self.act("discard_selected", letter)
+        self.assertInHTML('<input type="submit" name="confirmed" value="Discard 1 dead letter">', page)
+        self.assertInHTML(f'<input type="hidden" name="_selected_action" value="{letter.pk}">', page)
+        self.assertTrue(DeadLetter.objects.exists())
+
+    def test_it_discards_what_was_shown(self) -> None:
+        letter = self.bury()
+        self.log_in("view_deadletter", "delete_deadletter")
+
+        page = self.act("discard_selected", letter, confirmed="Discard 1 dead letter")
+        self.assertIn("1 dead letters discarded.", page)
         self.assertFalse(DeadLetter.objects.exists())
+
+    def test_of_very_many_it_discards_some_at_once(self) -> None:
+        letter = self.bury()
+        values = model_to_dict(letter)
+        DeadLetter.objects.bulk_create(DeadLetter(**values | {"task_id": str(number)}) for number in range(501))
+        self.log_in("view_deadletter", "delete_deadletter")
+
+        page = self.act("discard_selected", letter, select_across="1")
+        self.assertIn("Discard 500 dead letters", page)
+        self.assertIn("The other 2 that were selected stay.", page)
 
     def test_a_stranger_may_do_neither(self) -> None:
         letter = self.bury()
         self.log_in("view_deadletter")
 
         self.act("requeue_selected", letter)
-        self.act("discard_selected", letter)
+        self.act("discard_selected", letter, confirmed="yes")
         self.assertTrue(DeadLetter.objects.exists())
