@@ -10,22 +10,21 @@ from typing import Any
 from tests.chaos.plan import Fault
 from tests.chaos.site import Site, Unit
 
-RUNNING = """
-    SELECT id, task, attempts FROM core_taskrecord WHERE state = 'running' AND worker LIKE %s
-"""
-STILL = "SELECT count(*) FROM core_taskrecord WHERE id = %s AND state = 'running' AND attempts = %s"
+RUNNING = "SELECT id, attempts, now(), task FROM core_taskrecord WHERE state = 'running' AND worker LIKE %s"
+# For statements that a process had sent before it was stopped.
+SETTLING = 0.3
+# A record's id, the number of its attempt, and when, by the database's clock.
+Run = tuple[Any, int, Any]
 
 
 @dataclass
 class Saboteur:
     site: Site
     log: Callable[[str], None]
-    # Runs cut off by a kill, and runs that were under way when the database restarted.
-    interrupted: int = 0
-    during_restart: int = 0
     kills: int = 0
-    # Of each run that was hit: the record's id, the number of the attempt, and when, by the database's clock.
-    hits: list[tuple[Any, int, Any]] = field(default_factory=list)
+    # Runs cut off by a kill, and runs that were under way when the database restarted.
+    killed: list[Run] = field(default_factory=list)
+    restarted: list[Run] = field(default_factory=list)
 
     def commit(self, fault: Fault) -> None:
         self.log(f"{fault.what} {fault.whom}".rstrip())
@@ -40,28 +39,30 @@ class Saboteur:
         action()
 
     def kill_worker(self, name: str, how: str) -> None:
-        """Wait for a task to run in that worker, then kill; one that ended in that instant does not count."""
+        """Stop the worker while a task runs in it, note which, and kill: these runs are interrupted, and no others."""
         unit = self.site.workers[name]
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            running = self.running(unit)
-            if running:
+            hit = self.running(unit) and self.stopped_while_running(unit)
+            if hit:
                 self.strike(unit, how)
-                hit = [row for row in running if self.site.query(STILL, row[0], row[2]) == [(1,)]]
                 self.kills += 1
-                if hit:
-                    self.interrupted += len(hit)
-                    moment = self.site.query("SELECT now()")[0][0]
-                    self.hits += [(key, attempt, moment) for key, _, attempt in hit]
-                    self.log("  hit while running: " + ", ".join(f"{task}[{key}]" for key, task, _ in hit))
-                    return
-                self.log("  the task was quicker; once more")
-                time.sleep(4)
+                self.killed += [row[:3] for row in hit]
+                self.log("  hit while running: " + ", ".join(f"{task}[{key}]" for key, _, _, task in hit))
+                return
             time.sleep(0.005)
         raise AssertionError(f"No task ran in {name} for a minute")
 
-    def running(self, unit: Unit) -> list[tuple[str, str, int]]:
+    def running(self, unit: Unit) -> list[Any]:
         return self.site.query(RUNNING, f"%/{unit.popen.pid}/%")
+
+    def stopped_while_running(self, unit: Unit) -> list[Any]:
+        unit.send(signal.SIGSTOP)
+        time.sleep(SETTLING)
+        hit = self.running(unit)
+        if not hit:
+            unit.send(signal.SIGCONT)
+        return hit
 
     def strike(self, unit: Unit, how: str) -> None:
         if how == "whole":
@@ -70,6 +71,7 @@ class Saboteur:
             return
         for pid in unit.children():
             os.kill(pid, signal.SIGKILL)
+        unit.send(signal.SIGCONT)
 
     def kill_redis(self) -> None:
         self.site.redis.send(signal.SIGKILL)
@@ -89,11 +91,12 @@ class Saboteur:
         self.site.redis.send(signal.SIGCONT)
 
     def restart_postgres(self) -> None:
-        rows = self.site.query("SELECT count(*) FROM core_taskrecord WHERE state = 'running'")
-        self.during_restart += rows[0][0]
-        self.log(f"  {rows[0][0]} tasks were running")
         self.site.postgres.stop(signal.SIGINT)
         self.site.postgres.start()
+        # What could be closed nevertheless is not repeated.
+        rows = self.site.query(RUNNING, "%")
+        self.restarted += [row[:3] for row in rows]
+        self.log(f"  {len(rows)} tasks were running")
 
     def kill_beat(self) -> None:
         os.kill(self.site.beat.popen.pid, signal.SIGKILL)
