@@ -271,10 +271,54 @@ def test_on_sqlite_too(environment: Environment, tmp_path: Path) -> None:
     assert set(taken.values()) == {1}
 
 
+def test_on_sqlite_threads_that_sweep_and_claim_at_once_do_each_record_once(
+    environment: Environment, tmp_path: Path
+) -> None:
+    variables = {**environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}"}
+    manage(variables, "migrate", "--verbosity=0")
+    manage(variables, "shell", "-c", FILL.replace("300", "100"))
+
+    found = json.loads(manage(variables, "shell", "-v0", "-c", WORK).splitlines()[-1])
+
+    assert len(found["claimed"]) == len(set(found["claimed"])) == 100
+    assert len(found["swept"]) == len(set(found["swept"])) > 0
+
+
+WORK = """
+import json
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from django.db import connection
+from core.durable import execution, sweeper
+from core.models import TaskRecord
+
+sweeper.BATCH = 10
+keys = [str(key) for key in TaskRecord.objects.values_list("pk", flat=True)]
+
+def task(key):
+    return SimpleNamespace(name="t", request=SimpleNamespace(id=key, headers={"durable": True}, hostname="w"))
+
+def claim_all():
+    return [key for key in keys if execution.patiently(lambda: execution.claim(task(key)))]
+
+def sweep_all():
+    return [str(record.pk) for _ in range(30) for record in execution.patiently(sweeper.take_batch).records]
+
+def alone(work):
+    try:
+        return work()
+    finally:
+        connection.close()
+
+with ThreadPoolExecutor(6) as pool:
+    claimers, sweepers = [pool.map(alone, [work] * 3) for work in (claim_all, sweep_all)]
+print(json.dumps({"claimed": sum(claimers, []), "swept": sum(sweepers, [])}))
+"""
 FILL = """
 import uuid
 from django.utils.timezone import now
 from core.models import TaskRecord
-fields = {"task": "t", "queue": "q", "state": "waiting", "created_at": now(), "due_at": now()}
+payload = '{"args": [], "kwargs": {}, "options": {}}'
+fields = {"task": "t", "queue": "q", "state": "waiting", "created_at": now(), "due_at": now(), "payload": payload}
 TaskRecord.objects.bulk_create(TaskRecord(id=uuid.uuid4(), **fields) for _ in range(300))
 """
