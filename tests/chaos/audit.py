@@ -92,6 +92,7 @@ def judge_delivery(result: Result, site: Site, crowd: Crowd, mails: list[tuple[s
     result.expect(not unanswered, f"no reset mail and no dead letter: {unanswered[:5]}")
     wrong = [exception for *_, exception, _ in letters if "550" not in exception]
     result.counts["dead letters not for a 550"] = len(wrong)
+    result.expect(not wrong, f"dead letters that are not for a 550: {wrong[:5]}")
 
 
 def judge_recovery(result: Result, site: Site, saboteur: Saboteur) -> None:

@@ -67,6 +67,16 @@ class StoreTests(LetterCase):
         self.assertEqual(DeadLetter.objects.get(), letter)
         self.assertEqual(DeadLetter.objects.get().reason, "permanent error")
 
+    def test_the_record_stays_open_when_the_row_cannot_be_written(self) -> None:
+        self.bury()
+        TaskRecord.objects.update(state=State.FAILED, closed_at=None)
+        content = letters.compose(self.record(), None, "again")
+        refused = mock.patch.object(DeadLetter.objects, "update_or_create", side_effect=OperationalError)
+        with refused, self.assertRaises(OperationalError):
+            letters.store(content)
+
+        self.assertEqual((self.record().state, self.record().closed_at), (State.FAILED, None))
+
     def test_a_discarded_letter_does_not_come_back(self) -> None:
         letter = self.bury()
         content = letters.compose(self.record(), None, "again") | {"attempts": 1}
