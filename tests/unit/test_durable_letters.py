@@ -18,7 +18,7 @@ from kombu.exceptions import DecodeError
 
 from accounts.models import User
 from config.celery import app
-from core.durable import letters, operations, outbox
+from core.durable import execution, letters, operations, outbox
 from core.durable.failures import BuryingConsumer
 from core.durable.masking import MASK
 from core.models import DeadLetter, TaskRecord
@@ -222,6 +222,11 @@ class PlainTaskTests(LetterCase):
     def test_its_letter_is_stored_at_once_while_the_broker_is_away(self) -> None:
         self.assertEqual(self.fail_while_the_broker_is_away(), [])
         self.assertEqual(DeadLetter.objects.get().pk, "nightly")
+
+    def test_its_letter_waits_for_a_database_that_restarts_too(self) -> None:
+        restarting = mock.patch.object(letters, "store", side_effect=[OperationalError, "stored"])
+        with restarting, mock.patch.object(execution, "connection", mock.Mock(in_atomic_block=False)):
+            self.assertEqual(self.fail_while_the_broker_is_away(), [])
 
     def test_that_its_letter_is_lost_is_an_error_in_the_log(self) -> None:
         with mock.patch.object(letters, "store", side_effect=OperationalError):

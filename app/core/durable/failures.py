@@ -4,12 +4,14 @@ import hashlib
 import logging
 from typing import Any
 
+from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from celery.signals import task_failure
 from celery.worker.consumer import Consumer
 from django.conf import settings
 
 from core.durable import letters
+from core.durable.execution import patiently
 from core.durable.masking import mask_nameless
 from core.durable.task import DurableTask, is_uuid
 
@@ -39,7 +41,19 @@ def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: A
     queue = (request.delivery_info or {}).get("routing_key") or ""
     why = reason(exception, request.retries)
     letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
-    letters.send_or_store(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+    send_or_store(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+
+
+def send_or_store(app: Celery, content: letters.Letter) -> None:
+    """Send a letter that no record holds; when the broker is away, write its row here and now."""
+    try:
+        letters.send_once(app, content)
+    except Exception:
+        try:
+            patiently(lambda: letters.store(content))
+        except Exception:
+            what = f"{content['task']}[{content['task_id']}]"
+            log.exception("The dead letter of %s is lost: broker and database are away", what)
 
 
 def reason(exception: BaseException, retries: int) -> str:

@@ -121,18 +121,6 @@ def send_or_leave(app: Celery, content: Letter) -> None:
         log.exception("The dead letter of %s waits", content["task_id"])
 
 
-def send_or_store(app: Celery, content: Letter) -> None:
-    """Send a letter that no record holds; when the broker is away, write its row here and now."""
-    try:
-        send_once(app, content)
-    except Exception:
-        try:
-            store(content)
-        except Exception:
-            what = f"{content['task']}[{content['task_id']}]"
-            log.exception("The dead letter of %s is lost: broker and database are away", what)
-
-
 def send_once(app: Celery, content: Letter) -> None:
     with outbox.breaker.attempt():
         send(app, content, retry=False)
