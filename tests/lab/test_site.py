@@ -30,14 +30,18 @@ def test_nothing_of_this_was_an_error(lab: Lab, first_run: playbook.Progress) ->
 
 
 def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_run: playbook.Progress) -> None:
-    """As if it had ended after Redis' configuration was written and before Redis was restarted."""
+    """As if it had ended after the configuration was written and before Redis was restarted and nginx reloaded."""
     line = "include /etc/redis/saas.conf"
     forget = f"sed -i '\\|{line}|d' /etc/redis/redis.conf; systemctl restart redis-server"
     machine.execute(lab, "saas", "sh", "-c", f"{forget}; echo '{line}' >>/etc/redis/redis.conf")
     assert machine.execute(lab, "saas", "redis-cli", "ping").strip() == "PONG"
+    machine.execute(lab, "saas", "touch", "/etc/nginx/snippets/saas-log.conf")
+    master = machine.execute(lab, "saas", "cat", "/run/nginx.pid")
 
     with console.step("Deploying after an interruption", "after an interruption"):
         again = boot.deploy(lab)
 
-    assert again.changed == ["redis: Restart the unit"]
+    assert again.changed == ["redis: Restart the unit", "nginx: Reload the unit"]
+    # Reloaded, not restarted.
+    assert machine.execute(lab, "saas", "cat", "/run/nginx.pid") == master
     assert "NOAUTH" in machine.execute(lab, "saas", "redis-cli", "ping")
