@@ -26,13 +26,18 @@ def interrupted(_number: int, _frame: FrameType | None) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def debian() -> str:
+    return os.environ.get("DEBIAN", "12")
+
+
+@pytest.fixture(scope="session")
+def lab(debian: str) -> Iterator[Lab]:
     with console.step("Leftovers of interrupted runs", "leftovers"):
         sweep.leftovers()
     stamp = owner.stamp()
     mine = Lab(f"test-{stamp}", "test", stamp)
     try:
-        boot.boot(mine, os.environ.get("DEBIAN", "12"))
+        boot.boot(mine, debian)
         running.append(mine)
         yield mine
     finally:

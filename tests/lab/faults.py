@@ -119,6 +119,8 @@ def worker_hangs(lab: Lab) -> Iterator[None]:
 def task_kills(lab: Lab) -> Iterator[None]:
     send(lab, "poison.kill_own_process")
     yield
+    # The fifth run of it is the last. Until then it kills whichever process of the worker takes it.
+    wait_until_shown(lab, "saas manage dead_letters list", "poison.kill_own_process")
 
 
 @contextmanager

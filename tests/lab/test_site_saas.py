@@ -166,9 +166,9 @@ def test_logs_tells_the_story_of_a_request(lab: Lab) -> None:
     assert " gunicorn[" in story
 
 
-def test_what_is_not_on_a_host_is_not_shown(lab: Lab) -> None:
+def test_what_is_not_on_a_host_is_not_shown(lab: Lab, debian: str) -> None:
     """As on one that belongs to no group yet: the command is there, and nothing else."""
-    machine.ensure(lab, "bare", number=12)
+    machine.ensure(lab, "bare", number=12, debian=debian)
     try:
         podman.podman("cp", str(paths.ROOT / "deploy/saas"), f"{lab.container('bare')}:/usr/local/lib/saas")
         limits = do(lab, "cat /etc/saas/limits.json")
