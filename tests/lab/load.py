@@ -24,7 +24,7 @@ def write(lab: Lab, run: str, writers: int, records: int) -> None:
     """As a service of the application would: its user, its settings, its standard output."""
     program = ["/srv/saas/current/.venv/bin/python", "-c", SCRIPT.format(run=run, writers=writers, records=records)]
     unit = [f"--unit=write-{run}", "--uid=saas", "--property=EnvironmentFile=/etc/saas/saas.env"]
-    place = ["--working-directory=/srv/saas/current/app", "--setenv=PYTHONDONTWRITEBYTECODE=1"]
+    place = ["--working-directory=/srv/saas/current/app", "--setenv=PYTHONDONTWRITEBYTECODE=1", "--property=UMask=0077"]
     machine.execute(lab, "saas", "systemd-run", "--quiet", "--wait", *unit, *place, *program)
 
 

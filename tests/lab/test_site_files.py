@@ -7,26 +7,16 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from lab import console, machine, paths, playbook, snapshot
+from lab import console, machine, paths, playbook
 from lab.labs import FIRST_MACHINE, Lab
 from lab.shell import LabError
 from tests.lab import load
+from tests.lab.site import deploy, sh
 
 LOGS, NGINX = "/var/log/saas", "/var/log/nginx/access.log"
 ROLE = paths.ANSIBLE / "roles/logging"
 WRITERS, RECORDS = 4, 30_000
 KEPT = [f"{LOGS}/saas.log", f"{LOGS}/saas.log.1", *(f"{LOGS}/saas.log.{number}.gz" for number in range(2, 11))]
-
-
-def sh(lab: Lab, script: str) -> str:
-    return machine.execute(lab, "saas", "sh", "-c", script)
-
-
-def deploy(
-    lab: Lab, tags: str = "logging,app,celery_worker,celery_beat,flower,gunicorn,nginx", **variables: str
-) -> None:
-    release = snapshot.take(paths.ROOT)
-    playbook.run(lab, "site.yml", lab.directory / "site.log", tags=tags, app_release_ref=release, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +69,23 @@ def test_rotation_under_load_keeps_ten_whole_files(machine_with_files: Lab) -> N
     assert set(load.numbers(lines, run).values()) <= {1}
     # Who wrote while the file was cut goes on at its beginning, not behind a hole.
     assert "\0" not in "".join(lines)
+
+
+def test_nocreate_loses_no_line(machine_with_files: Lab) -> None:
+    lab, run = machine_with_files, secrets.token_hex(4)
+    deploy(lab, "logging", log_strategy="file", logging_logrotate_file="saas-nocreate")
+    for part in range(3):
+        writing = threading.Thread(target=load.write, args=[lab, f"{run}-{part}", WRITERS, RECORDS // 3])
+        writing.start()
+        rotate(lab)
+        writing.join()
+
+    lines = sh(lab, f"zcat --force {LOGS}/saas.log*").splitlines()
+    deploy(lab, "logging", log_strategy="file")
+
+    found = [load.numbers(lines, f"{run}-{part}") for part in range(3)]
+    expected = {(writer, number): 1 for writer in range(WRITERS) for number in range(RECORDS // 3)}
+    assert found == [expected] * 3
 
 
 def test_the_services_go_on_after_it(machine_with_files: Lab) -> None:

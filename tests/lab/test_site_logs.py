@@ -1,42 +1,17 @@
 """What the journal of a deployed machine holds."""
 
-import json
 import secrets
-import ssl
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from typing import Any
+from http.client import HTTPConnection
 
 import pytest
-import requests
 
-from lab import machine, playbook, proof
+from lab import playbook
 from lab.labs import FIRST_MACHINE, Lab
+from tests.lab.site import ask, entries, get, sh
 
 TOKEN = "c0ffee-0123456789abcdef0123456789abcdef"
 OURS = "-u gunicorn@* -u celery-worker@* -u celery-beat -u flower"
-
-
-def sh(lab: Lab, script: str) -> str:
-    return machine.execute(lab, "saas", "sh", "-c", script)
-
-
-def entries(lab: Lab, match: str) -> list[dict[str, Any]]:
-    text = sh(lab, f"journalctl --sync; journalctl {match} --output json --all --no-pager")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def get(lab: Lab, path: str) -> requests.Response:
-    return proof.visit(lab).browser.get(path)
-
-
-def ask(lab: Lab, path: str, **headers: str) -> HTTPResponse:
-    """Send the path as it is spelt, which a browser would put in order."""
-    connection = HTTPSConnection(lab.address(FIRST_MACHINE), timeout=30, context=ssl._create_unverified_context())  # noqa: S323
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    answer.read()
-    return answer
 
 
 def logs(lab: Lab) -> str:
@@ -112,8 +87,19 @@ def test_a_burst_of_requests_loses_no_line(lab: Lab, first_run: playbook.Progres
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(load, [HTTPConnection(lab.address(FIRST_MACHINE), timeout=30) for _ in range(8)]))
 
-    found = sh(lab, f"sleep 2; journalctl --sync; journalctl -t nginx --output cat --no-pager | grep -c '{path}'")
+    # A line that was lost has a warning of nginx's in its place.
+    access = "journalctl -t nginx HTTP_STATUS=301 --output cat --no-pager"
+    found = sh(lab, f"sleep 2; journalctl --sync; {access} | grep -c '{path}'")
     assert int(found) == count
+
+
+def test_what_carries_the_access_log_comes_back_however_often_it_dies(lab: Lab, first_run: playbook.Progress) -> None:
+    up = "timeout 60 sh -c 'until systemctl kill --signal KILL nginx-journal; do sleep 0.1; done'"
+    sh(lab, f"for time in $(seq 8); do {up}; sleep 0.4; done; systemctl restart nginx-journal")
+
+    request = get(lab, "/").headers["X-Request-ID"]
+
+    assert entries(lab, f"SYSLOG_IDENTIFIER=nginx REQUEST_ID={request}")
 
 
 def test_an_error_is_one_entry_with_its_traceback(lab: Lab, first_run: playbook.Progress) -> None:
