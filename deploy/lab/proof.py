@@ -67,7 +67,7 @@ def visit(lab: Lab) -> Visit:
     """Trusts the machine's own certificate and no other."""
     address = lab.address(FIRST_MACHINE)
     certificate = lab.directory / "site.crt"
-    text = run(machine.ssh(lab, address, "sudo cat /etc/nginx/tls/saas.crt"))
+    text = run(machine.ssh(lab, address, "sudo cat /etc/nginx/tls/current/fullchain.pem"))
     certificate.write_text(text, encoding="utf-8")
     return Visit(lab, address, Browser(f"https://{address}/", certificate))
 

@@ -29,6 +29,8 @@ PROPERTIES = "Id,LoadState,ActiveState,SubState,NRestarts,StateChangeTimestampMo
 CALM = 600
 # Wherever data of ours grows; those on one file system are shown once.
 FOLDERS = ("/", "/srv", "/var", "/var/log", "/var/log/journal", "/var/lib/postgresql", "/var/lib/redis")
+# Who made the certificate; certbot's is elsewhere.
+KINDS = {"selfsigned": "made on this host", "provided": "from the inventory"}
 Unit = dict[str, str]
 
 
@@ -106,7 +108,8 @@ def judge_disk(limits: Limits, folder: str) -> Finding:
 
 def certificate(limits: Limits) -> list[Finding]:
     """The one that nginx shows to visitors: a renewed file that it has not loaded helps nobody."""
-    if not Path("/etc/nginx/tls").exists():
+    file = Path("/etc/nginx/tls/current/fullchain.pem")
+    if not file.exists():
         return []
     try:
         shown = ssl.get_server_certificate(("127.0.0.1", 443), timeout=3)
@@ -115,5 +118,6 @@ def certificate(limits: Limits) -> list[Finding]:
     ends = output("openssl", "x509", "-noout", "-enddate", stdin=shown).strip().removeprefix("notAfter=")
     moment = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
     days = (moment - datetime.now(UTC)).total_seconds() / 86400
-    text = f"ends in {days:.0f} days, on {moment:%Y-%m-%d}"
-    return [Finding(level(limits, "certificate_days", days), "certificate", text, {"days": days})]
+    kind = KINDS.get(file.resolve().parent.name, "from certbot")
+    text = f"ends in {days:.0f} days, on {moment:%Y-%m-%d}, {kind}"
+    return [Finding(level(limits, "certificate_days", days), "certificate", text, {"days": days, "kind": kind})]

@@ -52,17 +52,37 @@ def test_it_names_a_missing_variable(tmp_path: Path, name: str) -> None:
         ("site_email_url", "smtp://user:pass#word@host", "percent-encoded"),
         ("site_default_from_email", "hello", "neither hello@example.org nor Some Name"),
         ("site_admin_email", "admin", "no e-mail address"),
-        ("site_tls", "maybe", "it can be selfsigned"),
+        ("site_tls", "maybe", "it can be selfsigned or provided or acme"),
+        ("site_tls_certificate", "site.pem", "the absolute path, on the control machine, of the certificate"),
+        ("site_tls_key", "site.key", "the absolute path, on the control machine, of the certificate's key"),
+        ("site_acme_directory", "acme.example.org", "the https:// address"),
+        ("flower_writable", "perhaps", "it can be true or false"),
         ("log_strategy", "journal", "it can be console, pid, concurrent, file, queue, syslog, sentry."),
         ("log_strategy", "sentry", "needs sentry_dsn"),
     ],
 )
 def test_it_explains_a_malformed_variable(tmp_path: Path, name: str, value: str, sentence: str) -> None:
-    code, output = run(tmp_path, inventory(GOOD | {name: value}, GROUPS))
+    provided = {"site_tls": "provided"} if name in ("site_tls_certificate", "site_tls_key") else {}
+
+    code, output = run(tmp_path, inventory(GOOD | provided | {name: value}, GROUPS))
 
     assert code == 2
     assert f"- {name} is" in output
     assert sentence in output
+
+
+def test_an_authority_is_asked_for_a_name_and_not_for_an_address(tmp_path: Path) -> None:
+    code, output = run(tmp_path, inventory(GOOD | {"site_tls": "acme", "site_domain": "192.0.2.1"}, GROUPS))
+
+    assert code == 2
+    assert 'site_domain is "192.0.2.1", an address: authorities certify names.' in output
+
+
+def test_an_authority_is_asked_by_one_web_host(tmp_path: Path) -> None:
+    code, output = run(tmp_path, inventory(GOOD | {"site_tls": "acme"}, GROUPS) + "[web]\nother\n")
+
+    assert code == 2
+    assert 'site_tls is "acme", and the group web has 2 hosts' in output
 
 
 def test_it_tells_every_problem_at_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ POISON = HERE.parent / "integration/poison.py"
 WORKER = "celery-worker@celery"
 DROP_IN = f"/run/systemd/system/{WORKER}.service.d/poison.conf"
 LIMITS = "/etc/saas/limits.json"
-CERTIFICATE = "/etc/nginx/tls/saas"
+CERTIFICATE = "/etc/nginx/tls/current"
 REFUSED = "User.objects.get_or_create(username='refused', email='refused@example.org')[0]"
 Fault = Callable[[Lab], AbstractContextManager[None]]
 
@@ -177,8 +177,10 @@ def disk_full(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def certificate_ends(lab: Lab) -> Iterator[None]:
-    with kept(lab, f"{CERTIFICATE}.crt"):
-        new = f"openssl req -x509 -key {CERTIFICATE}.key -days 3 -subj /CN=saas -out {CERTIFICATE}.crt"
+    with kept(lab, f"{CERTIFICATE}/fullchain.pem"):
+        new = (
+            f"openssl req -x509 -key {CERTIFICATE}/privkey.pem -days 3 -subj /CN=saas -out {CERTIFICATE}/fullchain.pem"
+        )
         do(lab, f"{new}; systemctl reload nginx")
         yield
 

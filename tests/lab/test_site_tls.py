@@ -1,0 +1,74 @@
+"""Certificates that are not made on the host: one from files, one from an authority that runs on the machine."""
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import console, paths, playbook, snapshot
+from lab.labs import FIRST_MACHINE, Lab
+from lab.shell import run
+from tests.lab.hosts import do
+
+NAME = "app.saas.test"
+PEBBLE = """
+apt-get install -qq -y pebble
+mkdir -p /run/pebble && cd /run/pebble
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=pebble \\
+    -addext subjectAltName=DNS:localhost
+cp cert.pem /usr/local/share/ca-certificates/pebble.crt && update-ca-certificates
+echo '{"pebble": {"listenAddress": "127.0.0.1:14000", "certificate": "/run/pebble/cert.pem",
+       "privateKey": "/run/pebble/key.pem", "httpPort": 80, "tlsPort": 443}}' >config.json
+echo 127.0.0.1 app.saas.test >>/etc/hosts
+systemd-run --quiet --unit pebble --setenv PEBBLE_VA_NOSLEEP=1 pebble -config /run/pebble/config.json
+"""
+
+
+def deploy(lab: Lab, **variables: Any) -> None:
+    with console.step("Deploying another certificate", "certificate"):
+        release = snapshot.take(paths.ROOT)
+        playbook.run(lab, "site.yml", lab.directory / "tls.log", tags="nginx", app_release_ref=release, **variables)
+
+
+@pytest.fixture(scope="module")
+def other_certificates(lab: Lab, first_run: object) -> Iterator[Lab]:
+    yield lab
+    deploy(lab)
+
+
+def shown(lab: Lab) -> str:
+    """The serial number and issuer of the certificate that visitors see."""
+    certificate = ssl.get_server_certificate((lab.address(FIRST_MACHINE), 443), timeout=30)
+    return do(lab, f"openssl x509 -noout -serial -issuer -nameopt RFC2253 <<'END'\n{certificate}\nEND")
+
+
+def test_it_installs_a_provided_one(other_certificates: Lab) -> None:
+    lab = other_certificates
+    certificate, key = lab.directory / "fullchain.pem", lab.directory / "privkey.pem"
+    subject = ["-subj", "/CN=provided", "-addext", f"subjectAltName=IP:{lab.address(FIRST_MACHINE)}"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", *subject, *files])
+
+    deploy(lab, site_tls="provided", site_tls_certificate=str(certificate), site_tls_key=str(key))
+
+    assert "issuer=CN=provided" in shown(lab)
+    assert "PRIVATE KEY" not in (lab.directory / "tls.log").read_text()
+    assert do(lab, "stat --format '%U %a' /etc/nginx/tls/provided/privkey.pem") == "root 600\n"
+    assert "from the inventory" in do(lab, "saas status | grep certificate")
+
+
+def test_an_authority_issues_and_renews_one(other_certificates: Lab) -> None:
+    lab = other_certificates
+    do(lab, PEBBLE)
+    deploy(lab, site_tls="acme", site_domain=NAME, site_acme_directory="https://localhost:14000/dir")
+    issued = shown(lab)
+    assert "issuer=CN=Pebble Intermediate" in issued
+    assert "from certbot" in do(lab, "saas status | grep certificate")
+
+    # Due at once; then as the timer does it.
+    do(lab, f"sed -i '1i renew_before_expiry = 30 years' /etc/letsencrypt/renewal/{NAME}.conf")
+    do(lab, "systemctl is-active certbot.timer && systemctl start certbot.service")
+
+    assert "issuer=CN=Pebble Intermediate" in shown(lab)
+    assert shown(lab) != issued
