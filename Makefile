@@ -6,7 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN ?= 12
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
-PROVED_ON_13 := $(wildcard tests/lab/test_site*.py)
+# In every run; the rest of tests/lab passes there too, when asked for with DEBIAN=13, and takes a quarter of an hour.
+PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
 .PHONY: help setup up down status ssh check test chaos bench-logging lock
 help: ## List the targets

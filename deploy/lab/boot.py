@@ -6,15 +6,16 @@ from lab.labs import FIRST_MACHINE, Lab
 
 def boot(lab: Lab, debian: str = "12") -> None:
     """Image, network, machine, mail server and inventory; what is there already stays as it is."""
-    machine.refuse_another_debian(lab, debian)
+    machine.refuse_another_debian(lab, debian, lab.machines[0])
     with image.lock():
         with console.step("Image of the machine", "image"):
             image.ensure(debian)
             console.ok(f"Debian {debian} is ready to boot")
         with console.step("Machine", "machine"):
-            labs.create_network(lab)
-            new = machine.ensure(lab, debian=debian)
-            console.ok(f"Debian {debian} at {lab.address(FIRST_MACHINE)} {'has booted' if new else 'is there'}")
+            labs.create_networks(lab)
+            for number, host in enumerate(lab.machines, FIRST_MACHINE):
+                new = machine.ensure(lab, host, number=number, debian=debian)
+                console.ok(f"{host}: Debian {debian} at {lab.address(number)} {'has booted' if new else 'is there'}")
         with console.step("Mail server", "mail server"):
             mail.ensure(lab, debian=debian)
             console.ok(f"maildev is there, its inbox at http://{lab.mail_address}:1080/")

@@ -15,7 +15,7 @@ def ensure(lab: Lab, host: str = "saas", *, number: int = FIRST_MACHINE, debian:
     new = ensure_running(
         lab.container(host),
         *("--systemd=always", "--privileged", "--hostname", host),
-        *("--network", lab.network, "--network-alias", host, "--ip", lab.address(number)),
+        *(f"--network={network}:ip={lab.address(number, network)},alias={host}" for network in lab.networks),
         *lab.labels,
         image.name(debian),
         "/lib/systemd/systemd",

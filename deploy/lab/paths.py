@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "deploy" / "ansible"
-COMMITTED_INVENTORY = ANSIBLE / "inventories" / "lab"
+INVENTORIES = ANSIBLE / "inventories"
 BIN = ROOT / ".venv" / "bin"
 LAB_DIR = ROOT / ".lab"
 IMAGES = LAB_DIR / "images"

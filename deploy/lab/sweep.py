@@ -13,8 +13,8 @@ def leftovers() -> None:
     """Test labs, of any clone, whose process is dead, and half-done things of this clone."""
     remove(*(name for name, labels in containers() if is_orphan(labels)))
     remove_networks(*(name for name, labels in networks() if is_orphan(labels)))
-    for folder in paths.LAB_DIR.glob("test-*"):
-        if not owner.alive(folder.name.removeprefix("test-")):
+    for folder in (*paths.LAB_DIR.glob("test-*"), *paths.LAB_DIR.glob("cluster-*")):
+        if not owner.alive(folder.name.partition("-")[2]):
             shutil.rmtree(folder)
     scratch.sweep()
 
@@ -26,7 +26,7 @@ def is_orphan(labels: dict[str, str]) -> bool:
 def remove_lab(lab: Lab) -> None:
     """All of it; no error when there is none, or only half."""
     remove(*(name for name, _ in containers() if name.startswith(f"{lab.network}-")))
-    remove_networks(*(name for name, _ in networks() if name == lab.network))
+    remove_networks(*(name for name, _ in networks() if name in lab.networks))
     inventory.remove(lab)
     shutil.rmtree(lab.directory, ignore_errors=True)
 

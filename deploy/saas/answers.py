@@ -13,7 +13,8 @@ from saas.findings import CRITICAL, OK, Finding, Limits
 SECONDS = 3
 SOCKET = manage.RELEASE / "run/web.sock"
 SETTINGS = Path("/etc/saas/saas.env")
-FLOWER = ("127.0.0.1", 5555)
+FLOWER_SETTINGS = Path("/etc/saas/flower.env")
+FLOWER_PORT = 5555
 
 
 class SocketConnection(HTTPConnection):
@@ -26,8 +27,7 @@ class SocketConnection(HTTPConnection):
 def answers(limits: Limits) -> list[Finding]:
     """Neither path asks for a password."""
     web = [ask("site", SocketConnection(host()), "/health/")] if SOCKET.exists() else []
-    flower = HTTPConnection(*FLOWER, timeout=SECONDS)
-    return [*web, *([ask("flower page", flower, "/flower/healthcheck")] if flower_runs() else [])]
+    return [*web, *([ask("flower page", flower(), "/flower/healthcheck")] if flower_runs() else [])]
 
 
 def ask(name: str, connection: HTTPConnection, path: str) -> Finding:
@@ -46,9 +46,16 @@ def ask(name: str, connection: HTTPConnection, path: str) -> Finding:
 
 def host() -> str:
     """The application answers to its own names only."""
-    lines = SETTINGS.read_text().splitlines()
-    names = [line.partition("=")[2] for line in lines if line.startswith("ALLOWED_HOSTS=")]
-    return names[-1].strip("\"'").split(",")[0].lstrip(".") if names else "localhost"
+    return setting(SETTINGS, "ALLOWED_HOSTS", "localhost").split(",")[0].lstrip(".")
+
+
+def flower() -> HTTPConnection:
+    return HTTPConnection(setting(FLOWER_SETTINGS, "FLOWER_ADDRESS", "127.0.0.1"), FLOWER_PORT, timeout=SECONDS)
+
+
+def setting(file: Path, name: str, default: str) -> str:
+    found = [line.partition("=")[2] for line in file.read_text().splitlines() if line.startswith(f"{name}=")]
+    return found[-1].strip("\"'") if found else default
 
 
 def flower_runs() -> bool:

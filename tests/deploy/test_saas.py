@@ -173,10 +173,12 @@ def test_a_site_without_a_server_is_critical(web: socket.socket) -> None:
 
 
 def test_flower_is_asked_where_it_listens() -> None:
-    address, port = answers.FLOWER
     unit = (DEPLOY / "systemd/flower.service").read_text()
+    settings = (DEPLOY / "ansible/roles/flower/templates/etc/saas/flower.env.j2").read_text()
 
-    assert f"--address={address} --port={port} --url_prefix=flower " in unit
+    assert f"flower --port={answers.FLOWER_PORT} --url_prefix=flower " in unit
+    assert "FLOWER_ADDRESS=" in settings
+    assert f"EnvironmentFile={answers.FLOWER_SETTINGS}" in unit
 
 
 def test_units_named_exist() -> None:

@@ -3,11 +3,12 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import pytest
 
-from lab import boot, console, image, machine, owner, playbook, sweep
+from lab import boot, console, image, labs, machine, owner, playbook, sweep
 from lab.labs import Lab
 from lab.shell import LabError
 
@@ -25,17 +26,12 @@ def interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.fixture(scope="session")
-def debian() -> str:
-    return os.environ.get("DEBIAN", "12")
-
-
-@pytest.fixture(scope="session")
-def lab(debian: str) -> Iterator[Lab]:
+@contextmanager
+def booted(name: str, debian: str, machines: tuple[str, ...]) -> Iterator[Lab]:
     with console.step("Leftovers of interrupted runs", "leftovers"):
         sweep.leftovers()
     stamp = owner.stamp()
-    mine = Lab(f"test-{stamp}", "test", stamp)
+    mine = Lab(f"{name}-{stamp}", "test", stamp, machines)
     try:
         boot.boot(mine, debian)
         running.append(mine)
@@ -44,6 +40,17 @@ def lab(debian: str) -> Iterator[Lab]:
         running.clear()
         sweep.remove_lab(mine)
         image.forget()
+
+
+@pytest.fixture(scope="session")
+def debian() -> str:
+    return os.environ.get("DEBIAN", "12")
+
+
+@pytest.fixture(scope="session")
+def lab(debian: str) -> Iterator[Lab]:
+    with booted("test", debian, labs.SINGLE) as mine:
+        yield mine
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,8 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
 def pytest_exception_interact(report: pytest.TestReport) -> None:
     """Add what the machine has to say, before it is gone."""
     for mine in running:
-        try:
-            report.sections.append(("Journal of the machine", machine.journal(mine, "saas")))
-        except LabError as error:
-            report.sections.append(("Journal of the machine", str(error)))
+        for host in mine.machines:
+            try:
+                report.sections.append((f"Journal of {host}", machine.journal(mine, host)))
+            except LabError as error:
+                report.sections.append((f"Journal of {host}", str(error)))

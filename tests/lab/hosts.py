@@ -33,17 +33,17 @@ def shell(lab: Lab, command: str, host: str = "saas", user: str = "root", second
     return Ended(done.returncode, done.stdout)
 
 
-def do(lab: Lab, command: str) -> str:
-    ended = shell(lab, command)
+def do(lab: Lab, command: str, host: str = "saas") -> str:
+    ended = shell(lab, command, host)
     assert ended.code == 0, f"{command}\n{ended.text}"
     return ended.text
 
 
-def wait_until_shown(lab: Lab, command: str, text: str, seconds: float = SECONDS) -> Ended:
+def wait_until_shown(lab: Lab, command: str, text: str, seconds: float = SECONDS, host: str = "saas") -> Ended:
     """Repeat the command until it prints the text."""
     end = time.monotonic() + seconds
     while True:
-        ended = shell(lab, command)
+        ended = shell(lab, command, host)
         if text in ended.text:
             return ended
         assert time.monotonic() < end, f"Not within {seconds} s, {text!r}:\n{command}\n{ended.text}"

@@ -1,0 +1,56 @@
+"""What the machine lets in, as a stranger on its network finds it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab import machine
+from lab.labs import FIRST_MACHINE, Lab
+from tests.lab.hosts import do, wait_until_shown
+
+pytestmark = pytest.mark.usefixtures("first_run")
+SCAN = Path(__file__).with_name("scan.py").read_text(encoding="utf-8")
+LISTENER = "systemd-run --quiet --collect --unit listener python3 -m http.server 8080"
+
+
+def reached(lab: Lab, ports: set[int]) -> set[int]:
+    """The lab's mail server has a Python too, and is no part of the site."""
+    arguments = [lab.address(FIRST_MACHINE), ",".join(str(port) for port in sorted(ports))]
+    return {port for _, port in json.loads(machine.execute(lab, "mail", "python3", "-c", SCAN, *arguments))}
+
+
+def listening(lab: Lab) -> set[int]:
+    rows = do(lab, "ss --listening --tcp --numeric --no-header").splitlines()
+    return {int(row.split()[3].rpartition(":")[2]) for row in rows}
+
+
+def test_a_stranger_reaches_ssh_and_the_web_and_nothing_else(lab: Lab) -> None:
+    do(lab, LISTENER)
+    try:
+        wait_until_shown(lab, "ss --listening --tcp --numeric", ":8080")
+
+        assert reached(lab, listening(lab) | set(range(1, 1025))) == {22, 80, 443}
+    finally:
+        do(lab, "systemctl stop listener")
+
+
+def test_it_is_loaded_at_boot(lab: Lab) -> None:
+    assert do(lab, "systemctl is-enabled saas-firewall").strip() == "enabled"
+
+
+def test_a_restart_replaces_the_rules(lab: Lab) -> None:
+    before = do(lab, "nft list table inet saas")
+
+    do(lab, "systemctl restart saas-firewall")
+
+    assert do(lab, "nft list table inet saas") == before
+    assert before.count("dport") == 3
+
+
+def test_everything_of_ours_listens_on_loopback_but_nginx(lab: Lab) -> None:
+    rows = do(lab, "ss --listening --tcp --numeric --no-header").splitlines()
+    places = [row.split()[3].rpartition(":") for row in rows]
+    others = {address for address, _, port in places if port not in {"22", "80", "443"}}
+
+    assert others <= {"127.0.0.1", "[::1]"}
