@@ -10,6 +10,7 @@ import yaml
 
 BIN = Path(sys.executable).parent
 ANSIBLE = Path(__file__).parents[2] / "deploy/ansible"
+DEFAULTS = ANSIBLE / "roles/secrets/defaults/main.yml"
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
@@ -48,9 +49,10 @@ def test_it_makes_each_secret_once(made: Path) -> None:
 
     assert "changed=0" in output
     assert made.read_text() == before
-    values = list(yaml.safe_load(before).values())
-    assert len(set(values)) == 6
-    assert all(len(value) == 50 for value in values)
+    secrets = yaml.safe_load(before)
+    assert set(secrets) == set(yaml.safe_load(DEFAULTS.read_text())["secrets_names"])
+    assert len(set(secrets.values())) == len(secrets)
+    assert all(len(value) == 50 for value in secrets.values())
 
 
 def test_only_its_owner_may_read_it(made: Path) -> None:
