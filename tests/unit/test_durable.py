@@ -271,10 +271,21 @@ class ExecutionTests(DurableCase):
         with self.committed():
             send_welcome_email.apply_async((self.user.pk, URL), expires=0.01)
         time.sleep(0.02)
-        self.work()
+        with self.assertLogs("core.durable", "WARNING") as logs:
+            self.work()
 
         self.assertEqual(mail.outbox, [])
         self.assertEqual(self.record().state, State.DONE)
+        self.assertIn(f"core.tasks.send_welcome_email[{self.record().pk}] expired", logs.output[0])
+
+    def test_a_call_that_has_begun_does_not_expire(self) -> None:
+        TaskRecord.objects.all().delete()
+        with self.committed():
+            send_welcome_email.apply_async((self.user.pk, URL), expires=-1)
+        TaskRecord.objects.update(attempts=1)
+        self.work()
+
+        self.assertEqual(len(mail.outbox), 1)
 
     def test_a_retry_that_cannot_be_recorded_is_left_to_a_sweeper(self) -> None:
         with (

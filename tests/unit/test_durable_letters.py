@@ -128,6 +128,16 @@ class RequeueTests(LetterCase):
         again = DeadLetter.objects.get()
         self.assertEqual((again.pk, again.attempts, again.exception), (letter.pk, 2, "ValueError: still"))
 
+    def test_one_that_expired_before_it_began_runs_all_the_same(self) -> None:
+        with self.committed():
+            send_welcome_email.apply_async((self.user.pk, URL), expires=-1)
+        self.fetch("email")
+        letters.store(letters.compose(self.record(), None, letters.UNKNOWN_TASK))
+        self.requeue()
+        self.work()
+
+        self.assertEqual(len(mail.outbox), 1)
+
     def test_one_with_masked_arguments_is_refused(self) -> None:
         self.bury(masked=True)
 

@@ -97,7 +97,9 @@ def claim(task: Task[Any, Any]) -> TaskRecord | None:
     record = TaskRecord.objects.get(pk=key) if claimed else None
     if record is None:
         log.info("%s[%s] is not run: done, or running elsewhere, or not due", task.name, request.id)
-    elif expired(record):
+    elif record.attempts == 1 and expired(record):
+        # Later runs finish what the first began.
+        log.warning("%s[%s] expired before it began: it is not run", task.name, request.id)
         close(record, State.DONE)
         return None
     return record

@@ -53,6 +53,7 @@ def reopen(record: TaskRecord) -> None:
     record.state = State.PUBLISHED
     record.closed_at, record.sent_at, record.due_at = None, now(), Now() + outbox.LOOKED_AFTER
     record.retries = record.losses = record.publishes = 0
+    record.payload = outbox.without_expiry(record)
     record.save()
     transaction.on_commit(lambda: outbox.publish(current_app, record), robust=True)
 

@@ -102,6 +102,12 @@ def read(record: TaskRecord) -> tuple[list[Any], dict[str, Any], dict[str, Any]]
         return [], {}, {}
 
 
+def without_expiry(record: TaskRecord) -> str:
+    """The payload of a call that somebody wants run, however late it is."""
+    args, kwargs, options = read(record)
+    return dump(args, kwargs, options) if options.pop("expires", None) else record.payload
+
+
 def refuse_unreadable(payload: str) -> None:
     """Raise what a worker or a sweeper would meet with later, where nobody could mend it."""
     call = json.loads(payload)
