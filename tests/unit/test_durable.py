@@ -350,6 +350,24 @@ class OtherMessagesTests(DurableCase):
         self.assertEqual(states, ["SUCCESS", "IGNORED"])
         self.assertEqual(self.record().queue, "email")
 
+    def test_a_message_goes_back_to_its_queue_when_the_database_is_away(self) -> None:
+        app.send_task("core.tasks.send_welcome_email", (0, URL))
+        (message,) = self.fetch("email")
+        away = mock.patch.object(execution, "patiently", side_effect=OperationalError)
+        with away, self.assertLogs("core.durable", "WARNING") as logs:
+            outcome = self.trace(message)
+
+        self.assertEqual((outcome.state, outcome.retval.requeue), ("REJECTED", True))
+        self.assertIn(f"core.tasks.send_welcome_email[{message.headers['id']}]", logs.output[0])
+        self.assertEqual(self.execute(message), "SUCCESS")
+
+    def test_a_time_of_sending_that_is_none_is_ignored(self) -> None:
+        for sent in (1e300, -1e300, float("nan"), 10**400, "soon", None):
+            with self.subTest(sent):
+                app.send_task("core.tasks.send_welcome_email", (0, URL), headers={"sent_at": sent})
+                (message,) = self.fetch("email")
+                self.assertEqual(self.execute(message), "SUCCESS")
+
     def test_an_id_that_is_no_uuid_is_run_without_a_record(self) -> None:
         app.send_task("core.tasks.send_welcome_email", (0, URL), task_id="by-hand")
 

@@ -211,6 +211,14 @@ class PlainTaskTests(LetterCase):
         self.assertEqual((letter.pk, letter.task), ("nightly", "core.tasks.cleanup_expired_tokens"))
         self.assertEqual(letter.queue, "celery")
 
+    def test_a_durable_message_that_could_not_be_recorded_is_a_dead_letter_too(self) -> None:
+        key = app.send_task("core.tasks.send_welcome_email", (0, URL)).id
+        with mock.patch.object(execution, "adopt", side_effect=ValueError("bug")), self.assertLogs("celery"):
+            self.work()
+
+        letter = DeadLetter.objects.get()
+        self.assertEqual((letter.pk, letter.exception), (key, "ValueError: bug"))
+
     def test_its_discarded_letter_does_not_come_back_when_its_message_does(self) -> None:
         for key in ("nightly", str(uuid4())):
             for round_ in ("first", "again"):

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -38,10 +39,15 @@ class LeftToSweeperError(Ignore):
 
 
 def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
-    record = patiently(lambda: claim(task))
+    request: Any = task.request
+    try:
+        record = patiently(lambda: claim(task))
+    except DATABASE_AWAY as error:
+        # A message that was sent by name has no record yet. It cannot go round in haste: each turn takes PATIENCE.
+        log.warning("%s[%s] goes back to its queue: the database is away", task.name, request.id)
+        raise Reject(error, requeue=True) from error
     if record is None:
         raise Ignore
-    request: Any = task.request
     request.retries, request.claimed, request.postponed = record.retries, record, None
     try:
         result = task.run(*args, **kwargs)
@@ -121,8 +127,9 @@ def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
         "due_at": Now() + LEASE,
         "request_id": get_guid() or "",
     }
-    sent = (request.headers or {}).get(outbox.SENT_AT)
-    if isinstance(sent, int | float):
+    sent: Any = (request.headers or {}).get(outbox.SENT_AT)
+    # Whoever sent it by hand may have written anything there.
+    with suppress(TypeError, ValueError, OverflowError, OSError):
         fields["sent_at"] = datetime.fromtimestamp(sent, UTC)
     TaskRecord.objects.bulk_create([TaskRecord(id=key, **fields)], ignore_conflicts=True)
 

@@ -14,6 +14,7 @@ from core.durable import letters
 from core.durable.execution import patiently
 from core.durable.masking import mask_nameless
 from core.durable.task import DurableTask, is_uuid
+from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
 REQUEST_HEADER = "X-Request-ID"
@@ -33,15 +34,23 @@ logging.getLogger(Consumer.__module__).addFilter(leave_body_out)
 @task_failure.connect
 def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     request = sender.request
-    if request.is_eager or sender.name == letters.TASK or (isinstance(sender, DurableTask) and is_uuid(task_id)):
+    if request.is_eager or sender.name == letters.TASK:
         return
     # Celery tells twice of a task that was killed at its time limit, the second time without its request.
-    if request.id != task_id:
+    if request.id != task_id or has_record(sender, task_id):
         return
     queue = (request.delivery_info or {}).get("routing_key") or ""
     why = reason(exception, request.retries)
     letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
     send_or_store(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+
+
+def has_record(task: Any, task_id: str) -> bool:
+    """Then the record leads to its letter. What was sent by name may have failed before it had one."""
+    if not (isinstance(task, DurableTask) and is_uuid(task_id)):
+        return False
+    claimed = getattr(task.request, "claimed", None)
+    return claimed is not None or TaskRecord.objects.filter(pk=task_id).exists()
 
 
 def send_or_store(app: Celery, content: letters.Letter) -> None:
