@@ -1,6 +1,7 @@
 """Whether a record's message still waits in its queue. First in, first out: the oldest message there tells."""
 
 from functools import cache
+from math import inf
 from typing import Any
 
 from kombu import Connection
@@ -9,6 +10,10 @@ from core import broker
 from core.durable import letters, outbox
 from core.models import TaskRecord
 
+# Seconds. A sweeper dates a batch and then sends it: what others date and send meanwhile gets in between.
+SPREAD = 60
+# Batches: more than that is not read of one queue.
+MOST = 20
 Message = dict[str, Any]
 State = TaskRecord.State
 
@@ -22,18 +27,32 @@ class Queues:
     def __init__(self, connection: Connection, batch: int) -> None:
         self.channel: Any = connection.default_channel
         self.batch = batch
-        self.oldest = cache(self.look)
+        self.since = cache(self.look_since)
+        self.nearby = cache(self.find_nearby)
 
     def may_hold(self, record: TaskRecord) -> bool:
-        """No when the queue is empty or the oldest message there was sent after this one."""
+        """No when the queue is empty, or its oldest message is no older and this one is not near it."""
         queue = place(record)
-        oldest = self.oldest(*queue, 1)
-        if not oldest or is_of(oldest[0], record):
-            return bool(oldest)
-        since, sent = headers(oldest[0]).get(outbox.SENT_AT), sent_at(record)
-        if since == sent:
-            return any(is_of(message, record) for message in self.oldest(*queue, self.batch))
-        return since is None or since < sent
+        since, sent = self.since(*queue), sent_at(record)
+        if since is None or since < sent:
+            return True
+        if since > sent + SPREAD:
+            return False
+        nearby = self.nearby(*queue)
+        return nearby is None or message_id(record) in nearby
+
+    def look_since(self, queue: str, priority: int) -> float | None:
+        """When the oldest message was sent: never where there is none, None where it does not tell."""
+        oldest = self.look(queue, priority, 1)
+        return told(oldest[0]) if oldest else inf
+
+    def find_nearby(self, queue: str, priority: int) -> set[str] | None:
+        """The ids of at least what was sent within SPREAD of the oldest; None when that is more than is read."""
+        for count in (self.batch, MOST * self.batch):
+            messages = self.look(queue, priority, count)
+            if len(messages) < count or is_later(messages):
+                return {str(headers(message).get("id")) for message in messages}
+        return None
 
     def look(self, queue: str, priority: int, count: int) -> list[Message]:
         if isinstance(self.channel, broker.Channel):
@@ -41,8 +60,16 @@ class Queues:
         return list(self.channel._queue_for(queue).queue)[:count]
 
 
-def is_of(message: Message, record: TaskRecord) -> bool:
-    return bool(headers(message).get("id") == message_id(record))
+def is_later(messages: list[Message]) -> bool:
+    """Whether the last was sent more than SPREAD after the first."""
+    first, last = told(messages[0]), told(messages[-1])
+    return first is not None and last is not None and last > first + SPREAD
+
+
+def told(message: Message) -> float | None:
+    """When it was sent, by its headers, which may be anybody's."""
+    sent = headers(message).get(outbox.SENT_AT)
+    return sent if isinstance(sent, int | float) else None
 
 
 def headers(message: Message) -> dict[str, Any]:
