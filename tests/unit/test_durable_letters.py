@@ -57,6 +57,19 @@ class SecretsTests(LetterCase):
         self.assertNotIn("abc-0123456789", letter.exception + letter.traceback)
         self.assertEqual(self.record().payload, "")
 
+    def shown(self, body: Any, *args: str) -> list[str]:
+        with mock.patch.dict(app.tasks, {"tests.named": mock.Mock(run=body)}):
+            shown: list[str] = letters.letter("id", "tests.named", "q", args, {}, None, "why")["args"]
+        return shown
+
+    def test_what_is_collected_has_the_name_that_it_is_collected_under(self) -> None:
+        def log_in(user: str, *passwords: str) -> None: ...
+
+        def show(user: str, *lines: str, password: str | None = None) -> None: ...
+
+        self.assertEqual(self.shown(log_in, "bo", "one", "two"), ["bo", MASK, MASK])
+        self.assertEqual(self.shown(show, "bo", "one", "two"), ["bo", "one", "two"])
+
 
 class StoreTests(LetterCase):
     def test_storing_again_changes_nothing(self) -> None:

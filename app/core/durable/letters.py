@@ -6,6 +6,7 @@ import logging
 import math
 import uuid
 from datetime import datetime
+from itertools import zip_longest
 from traceback import format_exception
 from typing import Any
 
@@ -55,8 +56,8 @@ def letter(  # noqa: PLR0913, PLR0917
     task_id: str, task: str, queue: str, args: Any, kwargs: Any, error: BaseException | None, reason: str
 ) -> Letter:
     named, hide = name_arguments(task, args), mask_text if task in current_app.tasks else mask_nameless
-    secrets = secrets_in(named) | secrets_in(kwargs)
-    shown = plain(([mask(value, name, hide) for name, value in named.items()], mask(kwargs)))
+    secrets = secrets_in(kwargs).union(*(secrets_in(value, name) for name, value in named))
+    shown = plain(([mask(value, name, hide) for name, value in named], mask(kwargs)))
     content = {
         "task_id": task_id,
         "task": task,
@@ -89,11 +90,13 @@ def storable(value: Any) -> Any:
     return [storable(item) for item in value] if isinstance(value, list) else value
 
 
-def name_arguments(task: str, args: Any) -> dict[str, Any]:
-    """Positional arguments by their parameters' names, which tell which are secret."""
+def name_arguments(task: str, args: Any) -> list[tuple[str, Any]]:
+    """Positional arguments with their parameters' names, which tell which are secret."""
     known = current_app.tasks.get(task)
-    names = list(inspect.signature(known.run).parameters) if known else []
-    return {names[place] if place < len(names) else f"#{place}": value for place, value in enumerate(args)}
+    parameters = list(inspect.signature(known.run).parameters.values()) if known else []
+    names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    collected = next((each.name for each in parameters if each.kind == each.VAR_POSITIONAL), "")
+    return list(zip_longest(names[: len(args)], args, fillvalue=collected))
 
 
 def written_at(content: Letter) -> float:
