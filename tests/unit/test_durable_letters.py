@@ -21,6 +21,7 @@ from config.celery import app
 from core.durable import execution, letters, operations, outbox
 from core.durable.failures import BuryingConsumer
 from core.durable.masking import MASK
+from core.management.commands.dead_letters import Command
 from core.models import DeadLetter, TaskRecord
 from core.tasks import request_password_reset, send_password_reset_email, send_welcome_email
 from tests.unit import factories
@@ -420,6 +421,13 @@ class CommandTests(LetterCase):
         for age in ("soon", "999999d"):
             with self.subTest(age), self.assertRaisesMessage(CommandError, "An age is"):
                 self.call("list", "--older-than", age)
+
+    def test_an_age_it_cannot_read_is_an_error_of_usage(self) -> None:
+        with mock.patch("sys.stderr", StringIO()) as stderr, self.assertRaises(SystemExit) as end:
+            Command().run_from_argv(["manage.py", "dead_letters", "list", "--older-than", "1w"])
+
+        self.assertEqual(end.exception.code, 2)
+        self.assertIn("error: argument --older-than: An age is a number", stderr.getvalue())
 
     def test_no_age_at_all_is_an_age(self) -> None:
         letter = self.bury()

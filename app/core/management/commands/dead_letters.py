@@ -1,6 +1,6 @@
 import json
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,5})([smhd])", text)
     if not found:
-        raise CommandError(f"An age is a number and s, m, h or d, like 90m; not “{text}”.")
+        raise ArgumentTypeError(f"An age is a number and s, m, h or d, like 90m; not “{text}”.")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
