@@ -1,8 +1,16 @@
 import json
 from typing import Any
 
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, memory, redis
 
+# What it means that the broker is away; anything else that publishing raises lies with the message.
+AWAY: tuple[type[BaseException], ...] = (
+    *redis.Transport.connection_errors,
+    *redis.Transport.channel_errors,
+    OSError,
+    OperationalError,
+)
 # In a message's headers: it has waited its turn already and is put where the oldest are.
 FIRST = "first"
 

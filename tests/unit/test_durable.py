@@ -11,6 +11,8 @@ from django.core import mail
 from django.db import OperationalError, transaction
 from django.test import SimpleTestCase
 from django.utils.timezone import now
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.celery import app
 from core.durable import execution, outbox
@@ -100,6 +102,22 @@ class BrokerAwayTests(DurableCase):
 
         self.assertEqual(send.call_count, 1)
         self.assertEqual({record.state for record in TaskRecord.objects.all()}, {State.WAITING})
+
+    def test_a_call_that_cannot_be_sent_does_not_keep_others_from_it(self) -> None:
+        with self.assertLogs("core.durable", "WARNING") as logs, self.committed():
+            send_welcome_email.apply_async((1, URL), serializer="nosuch")
+        with self.committed():
+            send_welcome_email.delay(user_id=1, login_url=URL)
+
+        self.assertIn("it could not be sent (SerializerNotInstalled)", logs.output[0])
+        self.assertEqual(len(self.fetch("email")), 1)
+
+    def test_each_way_in_which_the_broker_is_away_is_one(self) -> None:
+        for error in (OSError, BrokerError, RedisConnectionError):
+            breaker = Breaker()
+            with self.subTest(error), self.assertRaises(error), breaker.attempt():
+                raise error
+            self.assertTrue(breaker.is_open)
 
 
 class BreakerTests(SimpleTestCase):

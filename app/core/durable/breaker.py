@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from core.broker import AWAY
+
 REST = 5.0
 # Publishing takes a millisecond; whoever still waits then stands behind one who is finding the broker silent.
 PATIENCE = 0.05
@@ -13,7 +15,7 @@ class BrokerAwayError(Exception):
 
 
 class Breaker:
-    """Lets one caller at a time through, and after a failure nobody for `rest` seconds."""
+    """Lets one caller at a time through, and nobody for `rest` seconds after the broker was found away."""
 
     def __init__(self, rest: float = REST) -> None:
         self.rest = rest
@@ -43,6 +45,6 @@ class Breaker:
     def opened_by_failure(self) -> Iterator[None]:
         try:
             yield
-        except Exception:
+        except AWAY:
             self.closed_again_at = time.monotonic() + self.rest
             raise

@@ -15,7 +15,7 @@ from django.utils.timezone import is_naive, make_aware, now
 from django_guid import get_guid
 from kombu.utils import json
 
-from core.broker import FIRST
+from core.broker import AWAY, FIRST
 from core.durable.breaker import Breaker, BrokerAwayError
 from core.identifiers import on_behalf_of
 from core.models import TaskRecord
@@ -134,8 +134,9 @@ def publish(app: Celery, record: TaskRecord) -> None:
     except BrokerAwayError:
         put_back(record)
     except Exception as error:
+        why = "the broker is away" if isinstance(error, AWAY) else "it could not be sent"
         reason = type(error).__name__
-        log.warning("%s is recorded and waits: the broker is away (%s)", record, reason, extra=record.identifiers)
+        log.warning("%s is recorded and waits: %s (%s)", record, why, reason, extra=record.identifiers)
         put_back(record)
 
 

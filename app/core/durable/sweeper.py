@@ -12,8 +12,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.timezone import now
 from kombu import Connection
-from kombu.exceptions import OperationalError
 
+from core.broker import AWAY
 from core.durable import letters, outbox
 from core.durable.queues import Queues
 from core.models import TaskRecord
@@ -143,12 +143,10 @@ def publish(app: Celery, connection: Connection, records: list[TaskRecord], *, f
     producer = app.amqp.Producer(connection, auto_declare=False)
     # At the front, what is put there last is taken first.
     turns = [(record, False) for record in records] + [(record, True) for record in reversed(first)]
-    errors = (*connection.connection_errors, *connection.channel_errors)
-    away: tuple[type[BaseException], ...] = (*errors, OSError, OperationalError)
     for place, (record, ahead) in enumerate(turns):
         try:
             send(app, record, ahead, producer)
-        except away:
+        except AWAY:
             outbox.put_back(*(left for left, _ in turns[place:]))
             raise
         except Exception as error:
