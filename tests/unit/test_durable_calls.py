@@ -67,6 +67,13 @@ class CallTests(DurableCase):
         self.assertEqual(mail.outbox, [])
         self.assertEqual(set(TaskRecord.objects.values_list("state", flat=True)), {State.DONE})
 
+    def test_an_expiry_that_is_no_time_is_refused_at_the_call(self) -> None:
+        for expires in ("soon", ["soon"], timedelta(1), float("nan"), 1e300):
+            with self.subTest(expires), self.assertRaises((TypeError, ValueError, OverflowError)):
+                send_welcome_email.apply_async((self.user.pk, URL), expires=expires)
+
+        self.assertFalse(TaskRecord.objects.exists())
+
     def test_what_is_due_goes_by_the_databases_clock(self) -> None:
         later = mock.Mock(now=lambda tz: datetime.now(tz) + timedelta(hours=1))
         with mock.patch("django.utils.timezone.datetime", later), self.committed():

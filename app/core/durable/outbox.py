@@ -79,9 +79,12 @@ def kept(task: Task[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
     if current_task and current_task.request.id:
         chosen.setdefault("root_id", current_task.request.root_id or current_task.request.id)
         chosen.setdefault("parent_id", current_task.request.id)
-    if isinstance(chosen.get("expires"), int | float):
-        chosen["expires"] = now() + timedelta(seconds=chosen["expires"])
+    chosen["expires"] = end_of(chosen.get("expires"))
     return {key: value for key, value in chosen.items() if value is not None and key not in NOT_KEPT}
+
+
+def end_of(expires: float | datetime | str | None) -> datetime | None:
+    return now() + timedelta(seconds=expires) if isinstance(expires, int | float) else aware(expires)
 
 
 def dump(args: Any, kwargs: Any, options: dict[str, Any]) -> str:
