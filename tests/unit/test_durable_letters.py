@@ -118,6 +118,13 @@ class StoreTests(LetterCase):
         self.assertEqual(letter.args, ["nul \ufffd", "half ?", "nan", {"\ufffd": 1}])
         self.assertEqual((letter.exception, len(letter.task)), ("ValueError: \ufffd ?", 255))
 
+    def test_a_number_of_attempts_that_no_column_holds_is_brought_within_its_bounds(self) -> None:
+        content = letters.letter("some-id", "t", "q", [], {}, None, letters.UNKNOWN_TASK)
+        for attempts, held in ((2**80, 2**31 - 1), (-1, 0), (3, 3)):
+            with self.subTest(attempts):
+                letters.store(content | {"attempts": attempts})
+                self.assertEqual(DeadLetter.objects.get().attempts, held)
+
 
 class RequeueTests(LetterCase):
     def requeue(self) -> None:

@@ -37,6 +37,8 @@ UNDECODABLE = "undecodable message"
 LONGEST_TEXT = 20_000
 # More than is kept, lest a secret that is cut in two is not known for one.
 READ = 2 * LONGEST_TEXT
+# What the column holds: the number comes from a message's headers, which may be anybody's.
+MOST_ATTEMPTS = 2**31 - 1
 Letter = dict[str, Any]
 State = TaskRecord.State
 
@@ -167,6 +169,7 @@ def columns(content: Letter) -> dict[str, Any]:
     lengths = {field.name: getattr(field, "max_length", None) for field in DeadLetter._meta.fields}
     known = {name: value for name, value in plain(content).items() if name in lengths and name != "task_id"}
     chosen = {name: value[: lengths[name]] if isinstance(value, str) else value for name, value in known.items()}
+    chosen["attempts"] = min(max(content.get("attempts", 0), 0), MOST_ATTEMPTS)
     for name in ("recorded_at", "failed_at"):
         chosen[name] = parse_datetime(str(content[name])) if content.get(name) else None
     return chosen
