@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN ?= 12
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
-# In every run; the rest of tests/lab passes there too, when asked for with DEBIAN=13, and takes a quarter of an hour.
+# What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
 .PHONY: help setup up down status ssh check test chaos bench-logging lock
