@@ -223,8 +223,13 @@ CELERY_TASK_ROUTES = {
 }
 # Celery's own drops what it cannot read or does not know.
 CELERY_WORKER_CONSUMER = "core.durable.failures:BuryingConsumer"
-# Longer than the broker can deliver a message again.
-DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400, minimum=7200)
+DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400)
+# A message that nobody acknowledged comes again after so long, and may have to wait in its queue as long again.
+REDELIVERED = 2 * CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+if DURABLE_KEEP_DONE < REDELIVERED:
+    raise env.WrongSetting(
+        f"DURABLE_KEEP_DONE must be {REDELIVERED} or more with a CELERY_TASK_TIME_LIMIT of {CELERY_TASK_TIME_LIMIT}."
+    )
 # It leaves a trace in the broker each time it wakes up.
 CELERY_BEAT_SCHEDULER = "core.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5

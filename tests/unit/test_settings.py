@@ -162,6 +162,8 @@ class WrongValueTests(SimpleTestCase):
         "path": ("SITE_URL", "https://example.org/app", "SITE_URL must be a scheme and a host alone"),
         "sender": ("DEFAULT_FROM_EMAIL", "noreply", "DEFAULT_FROM_EMAIL must be one e-mail address"),
         "soft limit": ("CELERY_TASK_TIME_LIMIT", "10", "CELERY_TASK_SOFT_TIME_LIMIT must be less than"),
+        "kept too shortly": ("DURABLE_KEEP_DONE", "7199", "DURABLE_KEEP_DONE must be 7200 or more with a CELERY_TASK"),
+        "tasks too long": ("CELERY_TASK_TIME_LIMIT", "50000", "DURABLE_KEEP_DONE must be 102400 or more with a"),
         "too large": ("RATE_LIMIT_WINDOW", "9" * 20, "RATE_LIMIT_WINDOW must be a whole number of 2147483647 or less"),
         "control": ("DEFAULT_FROM_EMAIL", "a@example.org\nBcc: b@example.org", "DEFAULT_FROM_EMAIL must be one line"),
         "no dsn": ("LOG_STRATEGY", "sentry", "LOG_STRATEGY=sentry needs SENTRY_DSN."),
