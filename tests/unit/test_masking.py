@@ -15,9 +15,13 @@ RANDOM = (
 )
 SECRET_NAMES = """password1 new_password pwd db_pass pin passphrase api_key apiKey APIKEY client_secret
 token access_token csrftoken authorization HTTP_AUTHORIZATION session
-sessionid session_id session_key set_cookie reset_link credentials"""
+sessionid session_id session_key set_cookie reset_link credentials
+passcode otp_code totp TOTPSecret hotp2 bearer bearerToken signature requestSignatures credential cookies
+cookie_value cookieJar magic_link magicUrls backup_codes verificationCode mfa_code csrf cvv"""
 HARMLESS_NAMES = """token_count max_tokens token_type key public_key primary_key keyboard compass pinned
-author secretary session_count password_changed_at obsession"""
+author secretary session_count password_changed_at obsession
+cookie_name cookiecutter email_signature signature_type forbearer code zip_code country_codes magic link login_url
+hotplate footpath laptop passcode_length"""
 
 
 class MaskingTests(SimpleTestCase):

@@ -8,12 +8,15 @@ from typing import Any
 MASK = "••••"
 WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 SECRET = re.compile(
-    r"passw|passphrase|credential|authorization|tokens?\d*(_|$)|secrets?\d*(_|$)|(^|_)(pass|pwd|pin|otp|jwt)\d*(_|$)"
-    r"|(^|_)auth$|cookies?$|(^|_)sessions?(_?(id|key|data)s?)?$|(api|access|private|secret|signing|encryption)_?keys?\d*$"
-    r"|reset_(link|url)$"
+    r"passw|passphrase|passcode|credential|authorization|(token|secret|otp)s?\d*(_|$)"
+    r"|(^|_)(pass|pwd|pin|jwt|cvv|csrf|bearer)\d*(_|$)|(^|_)auth$|(^|_)sessions?(_?(id|key|data)s?)?$"
+    r"|cookies?(_?(value|header|jar)s?)?$|signatures?\d*$|(api|access|private|secret|signing|encryption)_?keys?\d*$"
+    r"|(auth|login|backup|recovery|security|verification|2fa|mfa)_?codes?\d*$|(magic|reset)_?(link|url)s?$"
 )
 # What is about a secret and is none: a letter that was masked for nothing cannot be requeued.
-HARMLESS = re.compile(r"^(max|min)_|_(count|length|limit|rate|type|name|at|age|ttl|expires|expiry)$")
+HARMLESS = re.compile(
+    r"^(max|min)_|_(count|length|limit|rate|type|name|at|age|ttl|expires|expiry)$|(^|_)e?mail_signature$"
+)
 NAME = r"(?<![\w.-])([\w.-]{1,60}+)"
 # A name with a quoted value: in JSON, in Python's ways of writing a dictionary or a call, and all that inside a string.
 QUOTED = re.compile(NAME + r"""(\\*["']?\s{0,5}[:=]\s{0,5}[bru]{0,2})(\\*["'])(.*?)((?<!\\)\3|\Z)""", re.DOTALL)
