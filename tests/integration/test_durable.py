@@ -103,6 +103,24 @@ def test_an_undecodable_message_is_a_dead_letter(
     assert wait_for_letter(postgres, key)["reason"] == "undecodable message"
 
 
+NESTED: Any = []
+for _ in range(700):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize("body", [[1, 2, 3], [[NESTED], {}, {}]], ids=["no arguments", "nested"])
+def test_what_has_no_proper_arguments_is_a_dead_letter_and_ends_no_worker(
+    poisoned: Process, sender: Celery, postgres: Postgres, body: Any
+) -> None:
+    key = str(uuid.uuid4())
+    with sender.connection_for_write() as connection:
+        headers = {"id": key, "task": "core.tasks.gone"}
+        connection.Producer().publish(body, routing_key="celery", headers=headers)
+
+    assert wait_for_letter(postgres, key)["masked"]
+    assert poisoned.popen.poll() is None
+
+
 def test_while_the_database_is_down_the_letter_waits_in_the_queue(
     poisoned: Process, sender: Celery, postgres: Postgres
 ) -> None:

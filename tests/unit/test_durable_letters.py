@@ -10,11 +10,12 @@ from celery.worker.consumer import Consumer
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.forms.models import model_to_dict
 from django.urls import reverse
 from django.utils.timezone import now
 from kombu.exceptions import DecodeError
+from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.models import User
 from config.celery import app
@@ -162,7 +163,7 @@ class RequeueTests(LetterCase):
     def test_one_with_masked_arguments_is_refused(self) -> None:
         self.bury(masked=True)
 
-        with self.assertRaisesMessage(CommandError, "secrets among its arguments were not kept. Call the task again"):
+        with self.assertRaisesMessage(CommandError, "among its arguments was not kept. Call the task again"):
             self.requeue()
         self.assertTrue(DeadLetter.objects.exists())
 
@@ -240,6 +241,24 @@ class PlainTaskTests(LetterCase):
         letter = DeadLetter.objects.get()
         self.assertEqual((letter.pk, letter.exception), (key, "ValueError: bug"))
 
+    def test_one_that_could_not_be_looked_up_either_is_a_dead_letter_too(self) -> None:
+        key = app.send_task("core.tasks.send_welcome_email", (0, URL)).id
+        no_table = mock.patch.object(TaskRecord.objects, "filter", side_effect=ProgrammingError)
+        bug = mock.patch.object(execution, "adopt", side_effect=ProgrammingError)
+        with bug, no_table, self.assertLogs("celery"):
+            self.execute(*self.fetch("email"))
+        self.work()
+
+        self.assertEqual(DeadLetter.objects.get().pk, key)
+
+    def test_its_letter_does_not_depend_on_what_its_headers_say(self) -> None:
+        for retries, attempts in ((None, 1), ("x", 1), (2, 3)):
+            with self.subTest(retries), self.assertLogs("celery"):
+                headers = {"retries": retries}
+                key = app.send_task("core.tasks.cleanup_expired_tokens", (1,), queue="celery", headers=headers).id
+                self.work()
+                self.assertEqual(DeadLetter.objects.get(pk=key).attempts, attempts)
+
     def test_its_discarded_letter_does_not_come_back_when_its_message_does(self) -> None:
         for key in ("nightly", str(uuid4())):
             for round_ in ("first", "again"):
@@ -297,6 +316,23 @@ class BuryingConsumerTests(LetterCase):
         self.assertEqual((letter.pk, letter.task, letter.queue), ("some-id", "core.tasks.gone", "celery"))
         self.assertEqual((letter.args, letter.kwargs, letter.masked), ([1], {"token": MASK}, True))
         self.assertEqual(letter.exception, "ValueError: why")
+
+    def test_what_are_no_arguments_or_nested_too_deep_is_not_kept(self) -> None:
+        nested: Any = []
+        for _ in range(700):
+            nested = [nested]
+        for number, body in enumerate(([1, 2, 3], ["args", {}, {}], [[nested], {}, {}], [[], {"x": nested}, {}])):
+            headers = {"id": "some-id", "task": "core.tasks.gone"}
+            with self.subTest(number):
+                letter = self.bury_message(body, letters.UNKNOWN_TASK, headers=headers)
+                self.assertEqual((letter.args, letter.masked), ([], True))
+                self.assertRaises(operations.RefusedError, operations.requeue, letter)
+
+    def test_a_broker_that_fails_meanwhile_restarts_the_consumer_and_does_not_end_the_worker(self) -> None:
+        away = mock.patch.object(letters, "send", side_effect=BrokerError)
+
+        with away, self.assertRaises(ConnectionError):
+            self.bury_message([[], {}, {}], letters.UNKNOWN_TASK, headers={"id": "some-id", "task": "core.tasks.gone"})
 
     def test_a_durable_call_of_an_unknown_task_is_closed_with_its_letter_and_can_be_requeued(self) -> None:
         with self.committed():

@@ -9,6 +9,8 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLo
 from celery.signals import task_failure
 from celery.worker.consumer import Consumer
 from django.conf import settings
+from django.db import DatabaseError
+from kombu.exceptions import OperationalError
 
 from core.durable import letters
 from core.durable.execution import patiently
@@ -40,9 +42,11 @@ def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: A
     if request.id != task_id or has_record(sender, task_id):
         return
     queue = (request.delivery_info or {}).get("routing_key") or ""
-    why = reason(exception, request.retries)
+    # The number comes from the message's headers, which may be anybody's.
+    retries = request.retries if isinstance(request.retries, int) else 0
+    why = reason(exception, retries)
     letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
-    send_or_store(sender.app, {**letter, "attempts": request.retries + 1, "worker": request.hostname or ""})
+    send_or_store(sender.app, {**letter, "attempts": retries + 1, "worker": request.hostname or ""})
 
 
 def has_record(task: Any, task_id: str) -> bool:
@@ -50,7 +54,11 @@ def has_record(task: Any, task_id: str) -> bool:
     if not (isinstance(task, DurableTask) and is_uuid(task_id)):
         return False
     claimed = getattr(task.request, "claimed", None)
-    return claimed is not None or TaskRecord.objects.filter(pk=task_id).exists()
+    try:
+        return claimed is not None or TaskRecord.objects.filter(pk=task_id).exists()
+    except DatabaseError:
+        # A letter that the record makes needless is refused when it arrives.
+        return False
 
 
 def send_or_store(app: Celery, content: letters.Letter) -> None:
@@ -70,13 +78,14 @@ def reason(exception: BaseException, retries: int) -> str:
         return letters.WORKER_LOST
     if isinstance(exception, SoftTimeLimitExceeded | TimeLimitExceeded):
         return letters.TIME_LIMIT
-    return letters.RETRIES_SPENT if retries and retries >= settings.CELERY_TASK_MAX_RETRIES else letters.PERMANENT
+    return letters.RETRIES_SPENT if 0 < retries >= settings.CELERY_TASK_MAX_RETRIES else letters.PERMANENT
 
 
 class BuryingConsumer(Consumer):
     """Celery acknowledges and drops what it cannot read or does not know. This one buries it first.
 
-    When the broker fails meanwhile, the error restarts the consumer, and the message comes again.
+    When the broker fails meanwhile, the error restarts the consumer, and the message comes again. Any other error
+    would end the worker, and the next one, with the same message.
     """
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
@@ -104,7 +113,10 @@ class BuryingConsumer(Consumer):
         if reason != letters.UNKNOWN_TASK:
             letter |= {"kwargs": {"body": shown(message.body)}, "masked": True}
         letter |= {"worker": self.hostname, "attempts": 0, "request_id": request_id(headers)}
-        letters.send(self.app, letter)
+        try:
+            letters.send(self.app, letter)
+        except OperationalError as away:
+            raise ConnectionError(str(away)) from away
 
 
 def request_id(headers: dict[str, Any]) -> str:

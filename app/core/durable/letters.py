@@ -57,6 +57,7 @@ def compose(record: TaskRecord, error: BaseException | None, reason: str) -> Let
 def letter(  # noqa: PLR0913, PLR0917
     task_id: str, task: str, queue: str, args: Any, kwargs: Any, error: BaseException | None, reason: str
 ) -> Letter:
+    given, (args, kwargs) = (args, kwargs), presentable(args, kwargs)
     named, hide = name_arguments(task, args), mask_text if task in current_app.tasks else mask_nameless
     secrets = secrets_in(kwargs).union(*(secrets_in(value, name) for name, value in named))
     shown = plain(([mask(value, name, hide) for name, value in named], mask(kwargs)))
@@ -66,7 +67,7 @@ def letter(  # noqa: PLR0913, PLR0917
         "queue": queue,
         "args": shown[0],
         "kwargs": shown[1],
-        "masked": shown != plain((args, kwargs)),
+        "masked": args is not given[0] or shown != plain(given),
         "reason": reason,
         "exception": mask_text(f"{type(error).__name__}: {error}"[:READ], secrets)[:LONGEST_TEXT] if error else reason,
         "traceback": mask_text("".join(format_exception(error))[-READ:], secrets)[-LONGEST_TEXT:] if error else "",
@@ -74,6 +75,17 @@ def letter(  # noqa: PLR0913, PLR0917
         "failed_at": now().isoformat(),
     }
     return {name: storable(value) for name, value in content.items()}
+
+
+def presentable(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Both, unless they are no arguments, or nested too deep to be gone through: messages may be anybody's."""
+    try:
+        if isinstance(args, list | tuple) and isinstance(kwargs, dict):
+            outbox.refuse_deep([*args, kwargs], outbox.DEEPEST + 2)
+            return args, kwargs
+    except ValueError:
+        pass
+    return [], {"arguments": "none that could be kept"}
 
 
 def plain(value: Any) -> Any:

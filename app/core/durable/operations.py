@@ -39,7 +39,9 @@ def refuse_what_was_not_kept(letter: DeadLetter) -> None:
     if letter.reason == letters.UNDECODABLE:
         raise RefusedError(f"{letter} cannot be requeued: its message could not be read. {INSTEAD}")
     if letter.masked:
-        raise RefusedError(f"{letter} cannot be requeued: secrets among its arguments were not kept. {INSTEAD}")
+        raise RefusedError(
+            f"{letter} cannot be requeued: what is secret or unreadable among its arguments was not kept. {INSTEAD}"
+        )
 
 
 def take(letter: DeadLetter) -> None:
