@@ -149,19 +149,25 @@ def flower_stopped(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def mail_refused(lab: Lab) -> Iterator[None]:
-    """Another mail server answers at the address of the lab's."""
-    do(lab, "mkdir -p /opt/refuse")
-    copy(lab, HERE / "refuse.py", "/opt/refuse/refuse.py")
+def mail_server(lab: Lab, *answers: str) -> Iterator[None]:
+    """Another one, at the address of the lab's; smtp.py says what the answers are."""
+    do(lab, "mkdir -p /opt/smtp")
+    copy(lab, HERE / "smtp.py", "/opt/smtp/smtp.py")
     do(lab, f"ip address add {lab.mail_address}/32 dev lo")
-    do(lab, "systemd-run --quiet --collect --unit refuse python3 /opt/refuse/refuse.py")
+    do(lab, f"systemd-run --quiet --collect --unit smtp python3 /opt/smtp/smtp.py {shlex.join(answers)}")
     try:
         wait_until_shown(lab, "ss --listening --tcp --numeric", ":1025")
+        yield
+    finally:
+        do(lab, f"systemctl stop smtp; ip address del {lab.mail_address}/32 dev lo; rm -r /opt/smtp")
+
+
+@contextmanager
+def mail_refused(lab: Lab) -> Iterator[None]:
+    with mail_server(lab, "550 5.7.1 refused by policy"):
         mail = f"send_welcome_email.delay({REFUSED}.pk, 'https://example.org/')"
         python(lab, f"from core.tasks import send_welcome_email; {mail}")
         yield
-    finally:
-        do(lab, f"systemctl stop refuse; ip address del {lab.mail_address}/32 dev lo; rm -r /opt/refuse")
 
 
 @contextmanager

@@ -2,17 +2,27 @@
 
 import re
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lab import playbook, proof
 from lab.labs import Lab
-from tests.lab.hosts import wait_until_shown
+from tests.lab import faults
+from tests.lab.hosts import do, wait_until_shown
 from tests.lab.site import ask, entries, get, sh
 
 WELCOME, RESET = "core.tasks.send_welcome_email", "core.tasks.request_password_reset"
 STEPS = proof.TASK_STEPS
+RETRIED = (
+    *STEPS[:3],
+    "The mail server answered 451 4.7.1 come back later",
+    "failed: SMTPRecipientsRefused: again in 1 s",
+    "begins, attempt 2",
+    "The mail server answered 250 2.0.0 kept",
+    "] done",
+)
 CLAIMS = [
     ("X-Request-ID", "{other}"),
     ("X-Request-ID", "{other}, {other}"),
@@ -121,6 +131,27 @@ def test_the_story_goes_on_after_a_restart_of_journald(lab: Lab, first_run: play
     guest = proof.visit(lab)
     proof.an_account_is_registered(guest)
     proof.the_journal_tells_the_story(guest)
+
+
+@pytest.fixture
+def impatient_worker(lab: Lab, first_run: playbook.Progress) -> Iterator[None]:
+    """It tries a mail again after a second, where a minute is usual."""
+    settings, restart = "/etc/saas/saas.env", "systemctl restart celery-worker@email"
+    with faults.kept(lab, settings):
+        do(lab, f"echo CELERY_TASK_DEFAULT_RETRY_DELAY=1 >>{settings}; {restart}")
+        yield
+    do(lab, restart)
+
+
+def test_a_mail_that_is_tried_again_is_one_story(lab: Lab, impatient_worker: None) -> None:
+    guest = proof.visit(lab)
+    with faults.mail_server(lab, "451 4.7.1 come back later", "250 2.1.5 welcome"):
+        proof.an_account_is_registered(guest)
+        story = wait_until_shown(lab, f"saas logs --request {guest.request}", "] done").text
+
+    places = [story.find(step) for step in RETRIED]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 def test_nginxs_error_leads_to_the_request(lab: Lab, first_run: playbook.Progress) -> None:
