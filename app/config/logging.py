@@ -28,16 +28,20 @@ FORMAT = {
 RESET_LINK = re.compile(r"(/reset/+[^/\s]+/+)[^/\s]+")
 # What would begin a line of its own, or speak to a terminal.
 CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0))}
+# A traceback has lines of its own.
+IN_TRACEBACK = {number: text for number, text in CONTROLS.items() if number != ord("\n")}
 
 
 class Line(logging.Formatter):
     """Masks the links that reset a password, wherever in a line or traceback: whoever reads one can use it.
 
-    A message stays one line, whatever a visitor has put into it.
+    A message stays one line, whatever a visitor has put into it. What is no character at all, a lone surrogate, is
+    written as such: no place takes it, and the error about that would show everything unmasked.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        return RESET_LINK.sub(r"\1***", super().format(record))
+        text = super().format(record).translate(IN_TRACEBACK)
+        return RESET_LINK.sub(r"\1***", text.encode(errors="backslashreplace").decode())
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return super().formatMessage(record).translate(CONTROLS)

@@ -55,6 +55,16 @@ class LineTests(SimpleTestCase):
 
         self.assertEqual(line, "GET /x\\x0a[ERROR] 2026-11-22 17:00:00 core - forged\\x1b[2J\\x9b\n")
 
+    def test_a_traceback_says_nothing_to_a_terminal(self) -> None:
+        line = self.written("Oh", exc_info=ValueError("no\x1b[2J\r\x00\nsecond"))
+
+        self.assertEqual(line, "Oh\nValueError: no\\x1b[2J\\x0d\\x00\nsecond\n")
+
+    def test_what_is_no_character_can_be_written_everywhere(self) -> None:
+        line = self.written("Oh \udcff", exc_info=ValueError("no \ud800"))
+
+        self.assertEqual(line, "Oh \\udcff\nValueError: no \\ud800\n")
+
     def test_it_is_masked_however_the_address_is_spelt(self) -> None:
         for path in (
             "/accounts//reset/Mg/dig664-0123/",
