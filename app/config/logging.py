@@ -185,6 +185,8 @@ def build(strategy: str, place: Place, django: str, task: str) -> dict[str, Any]
             "core": ours,
             "accounts": ours,
             "celery": {"level": place.celery},
+            # What the worker's pool says of its processes. It keeps this logger from propagating.
+            "multiprocessing": {"handlers": [*first, *errors], "propagate": False},
             "celery.task": {"level": task},
             "gunicorn": ours,
             # Where Gunicorn has put handlers of its own.
