@@ -65,6 +65,16 @@ def test_what_a_visitor_sends_stays_readable_and_short(lab: Lab, first_run: play
     assert len(line["MESSAGE"]) < 1000
 
 
+def test_neither_a_method_nor_a_host_fills_the_log(lab: Lab, first_run: playbook.Progress) -> None:
+    connection = HTTPConnection(lab.address(FIRST_MACHINE), timeout=30)
+    connection.request("A" * 7000, "/", headers={"Host": "h" * 7000})
+    request = connection.getresponse().headers["X-Request-ID"]
+
+    (line,) = entries(lab, f"SYSLOG_IDENTIFIER=nginx REQUEST_ID={request}")
+
+    assert len(line["MESSAGE"]) < 1000
+
+
 def test_nginx_lines_have_the_request_and_the_status_as_fields(lab: Lab, first_run: playbook.Progress) -> None:
     path = f"/{secrets.token_hex(8)}"
     request = get(lab, f'{path}?q="\\&é').headers["X-Request-ID"]
