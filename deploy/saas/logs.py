@@ -62,8 +62,8 @@ def known(unit: str) -> bool:
     # journalctl adds the suffix itself.
     names = (unit, f"{unit}.service")
     asked = (
-        ("systemctl", "list-units", "--all", "--plain", "--no-legend", *names),
-        ("systemctl", "list-unit-files", "--no-legend", *names),
+        ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--", *names),
+        ("systemctl", "list-unit-files", "--no-legend", "--", *names),
         ("journalctl", "--quiet", "--lines=1", f"--unit={unit}"),
     )
     return any(subprocess.run(argv, capture_output=True, check=False).stdout.strip() for argv in asked)

@@ -12,6 +12,8 @@ from saas.findings import CRITICAL, Finding, Limits, load
 
 WORDS = ("ok", "WARNING", "CRITICAL")
 COLOURS = ("\033[32m", "\033[33m", "\033[31m")
+# What would speak to a terminal. It is root's, and the application has a say in what is shown.
+CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x20), *range(0x7F, 0xA0))}
 Part = Callable[[Limits], list[Finding]]
 
 
@@ -45,9 +47,13 @@ def as_json(findings: list[Finding], worst: int) -> str:
 
 def as_text(findings: list[Finding], worst: int) -> str:
     wrong = ", ".join(finding.name for finding in findings if finding.level)
-    rows = [f"{word(finding.level)} {finding.name:<24} {finding.text}" for finding in findings]
-    end = f"{WORDS[worst]}: {wrong}" if wrong else "All is fine."
+    rows = [f"{word(finding.level)} {printable(f'{finding.name:<24} {finding.text}')}" for finding in findings]
+    end = f"{WORDS[worst]}: {printable(wrong)}" if wrong else "All is fine."
     return "\n".join([f"{socket.gethostname()}, release {release()}", *rows, end])
+
+
+def printable(text: str) -> str:
+    return text.translate(CONTROLS)
 
 
 def word(level: int) -> str:

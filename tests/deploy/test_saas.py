@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 import yaml
 
-from saas import answers, findings, host, logs, manage, service
+from saas import answers, findings, host, logs, manage, service, status
 from saas.__main__ import main, parse, parser
 from saas.findings import CRITICAL, OK, WARNING, Finding, Limits, span
 
@@ -246,3 +246,26 @@ def test_tasks_are_judged() -> None:
 )
 def test_spans_are_short(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_what_the_service_says_does_not_speak_to_a_terminal() -> None:
+    found = [Finding(WARNING, "queue \x1b[2J", "fails: \x1b]0;owned\x07\nok\x9b")]
+
+    shown = status.as_text(found, WARNING)
+
+    assert re.findall(r"[^\n -~]", shown) == []
+    assert len(shown.splitlines()) == 3
+
+
+def test_the_name_of_a_unit_is_no_option_of_systemctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def remember(argv: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(argv)
+        return subprocess.CompletedProcess(argv, 0, b"")
+
+    monkeypatch.setattr(subprocess, "run", remember)
+
+    logs.known("-Hroot@example.org")
+
+    assert all("--" in argv for argv in asked if argv[0] == "systemctl")
