@@ -143,6 +143,12 @@ def broker_stopped(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
+def database_stopped(lab: Lab) -> Iterator[None]:
+    with stopped(lab, "postgresql"):
+        yield
+
+
+@contextmanager
 def flower_stopped(lab: Lab) -> Iterator[None]:
     with stopped(lab, "flower"):
         yield

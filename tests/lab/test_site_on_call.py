@@ -32,6 +32,7 @@ CASES = {
     "A worker's memory grows": Case(faults.task_leaks),
     "Tasks time out": Case(faults.task_hangs, before=NOBODY),
     "The broker is unreachable": Case(faults.broker_stopped),
+    "The database is unreachable": Case(faults.database_stopped),
     "Nothing is in Flower": Case(faults.flower_stopped),
     "Mails are refused": Case(faults.mail_refused, remedied=False, before=NOBODY),
     "The disk is full": Case(faults.disk_full, remedied=False, before={"place": "/var/lib/redis"}),
