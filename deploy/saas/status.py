@@ -30,7 +30,7 @@ def attempt(part: Part, known: Limits) -> list[Finding]:
     """One part that cannot be asked does not hide the others."""
     try:
         return part(known)
-    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, subprocess.SubprocessError) as error:
         return [Finding(CRITICAL, part.__name__, f"cannot be asked: {type(error).__name__}: {error}")]
 
 

@@ -269,3 +269,15 @@ def test_the_name_of_a_unit_is_no_option_of_systemctl(monkeypatch: pytest.Monkey
     logs.known("-Hroot@example.org")
 
     assert all("--" in argv for argv in asked if argv[0] == "systemctl")
+
+
+@pytest.mark.parametrize("facts", [None, [], {"database": None}, {"database": {}, "broker": {}}])
+def test_an_answer_of_another_shape_hides_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: object
+) -> None:
+    monkeypatch.setattr(manage, "RELEASE", tmp_path)
+    monkeypatch.setattr(service, "ask", lambda: facts)
+
+    (found,) = status.attempt(service.look, LIMITS)
+
+    assert found.level == CRITICAL
