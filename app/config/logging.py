@@ -14,6 +14,7 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 from django.utils.module_loading import import_string
 
 from config.env import WrongSetting
+from core import unwritten
 from core.logfiles import ProcessFileHandler, ProcessQueueHandler
 
 ROTATE_ALONE = (RotatingFileHandler, TimedRotatingFileHandler)
@@ -30,6 +31,9 @@ RESET_LINK = re.compile(r"(/reset/+[^/\s]+/+)[^/\s]+")
 CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0))}
 # A traceback has lines of its own.
 IN_TRACEBACK = {number: text for number, text in CONTROLS.items() if number != ord("\n")}
+
+# Of every handler, the standard library's too.
+logging.Handler.handleError = unwritten.tell  # type: ignore[assignment, method-assign]
 
 
 class Line(logging.Formatter):

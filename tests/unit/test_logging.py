@@ -1,6 +1,8 @@
+import errno
 import io
 import logging
 import os
+import sys
 from typing import Any
 from unittest.mock import patch
 
@@ -81,3 +83,21 @@ class LineTests(SimpleTestCase):
         handlers = settings.LOGGING["handlers"].values()
 
         self.assertEqual({handler["formatter"] for handler in handlers}, {"line"})
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class UnwrittenTests(SimpleTestCase):
+    def test_a_record_that_is_lost_is_named_without_its_content(self) -> None:
+        log = logging.Logger("any")
+        log.addHandler(logging.StreamHandler(FullDisk()))
+
+        with patch.object(sys, "stderr", io.StringIO()) as stderr:
+            log.error("GET %(U)s", {"U": "/", "{cookie}i": "sessionid=abc"}, exc_info=ValueError("hunter2"))
+
+        self.assertRegex(
+            stderr.getvalue(), r"^A record of any \(\S+:\d+\) is lost: OSError: \[Errno 28\] No space left on device\n$"
+        )
