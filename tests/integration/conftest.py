@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 import pytest
+from celery import Celery
 
 from tests.integration.browser import Browser
 from tests.integration.mailbox import Mailbox
@@ -31,6 +32,13 @@ def redis_server() -> Iterator[Redis]:
         server = Redis(folder)
         yield server
         server.stop()
+
+
+@pytest.fixture
+def sender(redis_server: Redis) -> Iterator[Celery]:
+    """Sends messages by name, as another program would."""
+    with Celery(broker=redis_server.url(0), set_as_current=False) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,11 @@ def hang_once(self: Task[Any, Any]) -> None:
         time.sleep(300)
 
 
+@shared_task(base=DurableTask, ignore_result=True)
+def hang_for_ever() -> None:
+    time.sleep(300)
+
+
 @shared_task(base=DurableTask, ignore_result=True, soft_time_limit=1, time_limit=2)
 def run_past_the_limit() -> None:
     sleep_on()

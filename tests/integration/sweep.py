@@ -1,4 +1,4 @@
-"""Takes batches until none is due; prints milliseconds and the ids. Run by test_durable, several at once."""
+"""Takes batches until none is due; prints milliseconds and the ids. Run by test_durable_sweepers, several at once."""
 
 import sys
 import time

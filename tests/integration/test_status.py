@@ -13,7 +13,7 @@ from kombu import Connection
 
 from tests.integration.conftest import Environment, Start, manage
 from tests.integration.servers import Postgres, Redis, wait_until
-from tests.integration.test_durable import INSERT, PAYLOAD
+from tests.integration.test_durable_sweepers import INSERT, PAYLOAD
 from tests.integration.test_health import stopped, stopped_postgres
 
 TASK = "core.tasks.send_welcome_email"
