@@ -38,6 +38,13 @@ class Channel(redis.Channel):
             raw = client.lrange(self.key(queue, priority), -count, -1)
         return [readable(message) for message in reversed(raw)]
 
+    def fetched_since(self, moment: float) -> list[dict[str, Any]]:
+        """The messages that workers have taken since then, in seconds since 1970, and not acknowledged."""
+        with self.conn_or_acquire() as client:
+            tags = client.zrangebyscore(self.unacked_index_key, moment, "+inf")
+            raw = client.hmget(self.unacked_key, tags) if tags else []
+        return [json.loads(noted)[0] for noted in raw if noted]
+
     def key(self, queue: str, priority: int) -> str:
         return str(self._q_for_pri(queue, priority))  # type: ignore[attr-defined]
 

@@ -1,8 +1,10 @@
 """Sweepers with real servers: how much they read, how they share, what they do when the broker was emptied."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
-from tests.integration.conftest import Environment, manage
-from tests.integration.servers import APP, ROOT, Postgres, Redis
+from tests.integration.conftest import Environment, Start, manage
+from tests.integration.servers import APP, ROOT, Postgres, Process, Redis, wait_until
 
 MILLION = 1_000_000
+BACKLOG = 1500
 INSERT = """
     INSERT INTO core_taskrecord (id, task, queue, payload, state, created_at, due_at, closed_at,
                                  attempts, retries, losses, publishes, worker)
@@ -128,6 +132,45 @@ def test_when_the_broker_was_emptied_or_restarted_everything_is_published_again(
 
     assert (before, swept(environment), swept(environment)) == (0, 10, 0)
     redis_server.client().delete("email")
+
+
+def count(postgres: Postgres, sql: bytes) -> int:
+    with postgres.connect() as connection:
+        row = connection.execute(b"SELECT count(*) FROM core_taskrecord WHERE " + sql).fetchone()
+    return int(row[0]) if row else 0
+
+
+def sweeping_worker(start: Start, name: str) -> Process:
+    process = start("celery", "-A", "config", "worker", "-Q", "celery", "-c", "1", "-n", name, "-l", "info")
+    wait_until(lambda: " ready." in process.output(), "the worker is ready")
+    return process
+
+
+def test_two_live_workers_publish_each_call_of_a_backlog_once_and_run_it_once(
+    start: Start, postgres: Postgres, sender: Celery, empty: None
+) -> None:
+    workers = [sweeping_worker(start, name) for name in ("one@a", "other@b")]
+    with postgres.connect() as connection:
+        connection.execute(INSERT, {"payload": PAYLOAD, "state": "waiting", "count": BACKLOG})
+        # Both know by then when it is due, and begin at the same time.
+        connection.execute("UPDATE core_taskrecord SET due_at = now() + interval '30 seconds'")
+    wait_until(lambda: not count(postgres, b"state = 'waiting'"), "all is published", 60)
+    for _ in range(3):
+        with postgres.connect() as connection:
+            connection.execute("UPDATE core_taskrecord SET due_at = now() + interval '10 seconds'")
+        wait_until(lambda: not count(postgres, b"due_at < now() + interval '10 seconds'"), "all is looked after", 60)
+    sender.control.add_consumer("email")
+    # While they fetch, and have not renewed the leases of what they have fetched.
+    for _ in range(5):
+        with postgres.connect() as connection:
+            connection.execute("UPDATE core_taskrecord SET due_at = now() WHERE state = 'published'")
+        time.sleep(2)
+    wait_until(lambda: not count(postgres, b"state <> 'done'"), "all is done", 240)
+
+    sent = [re.findall(r"send_welcome_email\[(.{36})\] is sent", process.output()) for process in workers]
+    assert all(sent), "both have published"
+    times = Counter(key for keys in sent for key in keys)
+    assert (len(times), set(times.values()), count(postgres, b"attempts <> 1")) == (BACKLOG, {1}, 0)
 
 
 def test_on_sqlite_too(environment: Environment, tmp_path: Path) -> None:

@@ -96,6 +96,26 @@ class SweepTests(DurableCase):
 
         self.assertEqual(Counter(self.ids()), Counter(str(row.pk) for row in rows))
 
+    def test_what_was_fetched_a_moment_ago_is_left_until_its_worker_may_have_renewed_its_lease(self) -> None:
+        fetched = record(State.PUBLISHED)
+        with mock.patch.object(Queues, "find_fetched", return_value={str(fetched.pk)}):
+            sweeper.sweep(app)
+
+        fetched.refresh_from_db()
+        self.assertEqual((self.ids(), fetched.publishes), ([], 0))
+        self.assertLess(fetched.due_at, now() + timedelta(seconds=16))
+
+    def test_what_is_taken_up_while_it_looks_is_not_missing(self) -> None:
+        def take_up(queues: Queues, row: TaskRecord) -> bool:
+            TaskRecord.objects.filter(pk=row.pk).update(state=State.RUNNING)
+            return False
+
+        record(State.PUBLISHED)
+        with mock.patch.object(Queues, "may_hold", take_up):
+            sweeper.sweep(app)
+
+        self.assertEqual((self.ids(), TaskRecord.objects.get().publishes), ([], 0))
+
     def test_it_looks_again_in_half_a_minute_however_often_a_message_was_lost(self) -> None:
         lost = record(State.WAITING)
         waits = []
@@ -323,6 +343,15 @@ class LossTests(DurableCase):
 
         self.assertFalse(self.is_due())
         self.server.set.assert_not_called()
+
+    def test_what_another_sweeper_has_sent_meanwhile_is_not_sent_again(self) -> None:
+        def send_again(key: str) -> bytes:
+            TaskRecord.objects.update(sent_at=now())
+            return b"first"
+
+        self.server.get.side_effect = send_again
+        with self.assertLogs("core.durable", "WARNING"):
+            self.assertFalse(self.is_due())
 
     def test_another_server_or_an_empty_one_is_told_everything(self) -> None:
         for known in (b"first", None):

@@ -1,5 +1,6 @@
 """Whether a record's message still waits in its queue. First in, first out: the oldest message there tells."""
 
+import time
 from functools import cache
 from math import inf
 from typing import Any
@@ -12,6 +13,8 @@ from core.models import TaskRecord
 
 # Seconds. A sweeper dates a batch and then sends it: what others date and send meanwhile gets in between.
 SPREAD = 60
+# Seconds. A worker that lives has renewed the lease of what it has fetched by then.
+RENEWED = 15
 # Batches: more than that is not read of one queue.
 MOST = 20
 Message = dict[str, Any]
@@ -29,6 +32,7 @@ class Queues:
         self.batch = batch
         self.since = cache(self.look_since)
         self.nearby = cache(self.find_nearby)
+        self.fetched = cache(self.find_fetched)
 
     def may_hold(self, record: TaskRecord) -> bool:
         """No when the queue is empty, or its oldest message is no older and this one is not near it."""
@@ -41,6 +45,14 @@ class Queues:
         nearby = self.nearby(*queue)
         return nearby is None or message_id(record) in nearby
 
+    def was_just_fetched(self, record: TaskRecord) -> bool:
+        return message_id(record) in self.fetched()
+
+    def find_fetched(self) -> set[str]:
+        if not isinstance(self.channel, broker.Channel):
+            return set()
+        return {message_id_of(message) for message in self.channel.fetched_since(time.time() - RENEWED)}
+
     def look_since(self, queue: str, priority: int) -> float | None:
         """When the oldest message was sent: never where there is none, None where it does not tell."""
         oldest = self.look(queue, priority, 1)
@@ -51,7 +63,7 @@ class Queues:
         for count in (self.batch, MOST * self.batch):
             messages = self.look(queue, priority, count)
             if len(messages) < count or is_later(messages):
-                return {str(headers(message).get("id")) for message in messages}
+                return {message_id_of(message) for message in messages}
         return None
 
     def look(self, queue: str, priority: int, count: int) -> list[Message]:
@@ -70,6 +82,10 @@ def told(message: Message) -> float | None:
     """When it was sent, by its headers, which may be anybody's."""
     sent = headers(message).get(outbox.SENT_AT)
     return sent if isinstance(sent, int | float) else None
+
+
+def message_id_of(message: Message) -> str:
+    return str(headers(message).get("id"))
 
 
 def headers(message: Message) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery
@@ -15,7 +16,7 @@ from kombu import Connection
 
 from core.broker import AWAY
 from core.durable import letters, outbox
-from core.durable.queues import Queues
+from core.durable.queues import RENEWED, Queues
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,7 @@ def sweep(app: Celery) -> int:
         notice_loss(connection)
         batch = take_batch()
         publish(app, connection, batch.new, first=batch.lost)
-        queues = Queues(connection, BATCH)
-        missing = count_missing([record for record in batch.doubtful if not queues.may_hold(record)])
-        publish(app, connection, [], first=missing)
+        publish(app, connection, [], first=count_missing(find_missing(Queues(connection, BATCH), batch.doubtful)))
     return len(batch.records)
 
 
@@ -74,13 +73,16 @@ def notice_loss(connection: Connection) -> None:
         return
     channel: Any = connection.default_channel
     client = channel.client
+    noticed = now()
     life = client.info("server")["run_id"].encode()
     known = client.get(MARK)
     if known in (life, life.decode()):
         return
     still_open = TaskRecord.objects.filter(closed_at=None)
     still_open.filter(state=State.FAILED).update(due_at=F("created_at"))
-    count = still_open.filter(state=State.PUBLISHED).update(state=State.WAITING, due_at=F("created_at"))
+    # Not what another sweeper, that has noticed it too, has sent since.
+    published = still_open.filter(state=State.PUBLISHED).exclude(sent_at__gt=noticed)
+    count = published.update(state=State.WAITING, due_at=F("created_at"))
     client.set(MARK, life)
     log.warning("The broker was restarted or emptied: %s published records are published again", count)
 
@@ -120,6 +122,16 @@ def put_off(batch: Batch) -> None:
     later = Now() + outbox.LOOKED_AFTER
     rows(batch.new).update(state=State.PUBLISHED, sent_at=sent, due_at=later)
     rows([*batch.lost, *batch.doubtful]).update(due_at=later)
+
+
+def find_missing(queues: Queues, records: list[TaskRecord]) -> list[TaskRecord]:
+    """Those whose messages are in no queue, not just fetched and not taken up while this was looked at."""
+    gone = [record for record in records if not queues.may_hold(record)]
+    fetched = [record for record in gone if queues.was_just_fetched(record)]
+    rows(fetched).filter(state=State.PUBLISHED).update(due_at=Now() + timedelta(seconds=RENEWED))
+    lost = [record for record in gone if record not in fetched]
+    waiting = set(rows(lost).filter(state__in=(State.PUBLISHED, State.FAILED)).values_list("pk", flat=True))
+    return [record for record in lost if record.pk in waiting]
 
 
 def count_missing(records: list[TaskRecord]) -> list[TaskRecord]:
