@@ -26,6 +26,12 @@ RECORDS = "SELECT id, task, greatest(attempts - retries - 1, 0) FROM core_taskre
 OPEN = "SELECT state, count(*) FROM core_taskrecord WHERE closed_at IS NULL GROUP BY state"
 
 
+SENT_AGAIN = """
+    SELECT extract(epoch FROM CASE WHEN sent_at > %s THEN sent_at ELSE started_at END - %s)::float
+    FROM core_taskrecord WHERE id = %s AND attempts = %s
+"""
+
+
 @dataclass
 class Result:
     counts: dict[str, object] = field(default_factory=dict)
@@ -53,6 +59,7 @@ def judge(site: Site, crowd: Crowd, saboteur: Saboteur) -> Result:
     mails = [(envelope.rcpt_tos[0], parsed(envelope)) for envelope in list(site.post.envelopes)]
     judge_delivery(result, site, crowd, mails)
     judge_recovery(result, site, saboteur)
+    judge_emptied(result, site, saboteur)
     judge_repeats(result, site.query(RECORDS), saboteur, [message for _, message in mails])
     judge_secrets(result, site, [message for _, message in mails])
     still_open, waiting = dict(site.query(OPEN)), messages_waiting(site)
@@ -101,6 +108,19 @@ def judge_recovery(result: Result, site: Site, saboteur: Saboteur) -> None:
     waits = [row[0] for key, attempt, moment in saboteur.killed for row in site.query(sql, moment, key, attempt + 1)]
     result.counts["seconds until interrupted runs began again"] = [round(wait, 1) for wait in waits]
     result.expect(all(wait <= 60 for wait in waits), "an interrupted run began again after more than 60 s")
+
+
+def judge_emptied(result: Result, site: Site, saboteur: Saboteur) -> None:
+    """Of a call that waited in Redis, the time until it was published again; unless it had to be retried since.
+
+    What a worker had fetched by then began without that.
+    """
+    runs = saboteur.flushed
+    waits = [row[0] for key, attempt, at in runs for row in site.query(SENT_AGAIN, at, at, key, attempt + 1)]
+    result.counts["calls that had not begun when Redis was emptied"] = len(runs)
+    result.counts["seconds until these were published again, at most"] = round(max(waits, default=0), 1)
+    result.expect(bool(runs), "nothing waited in Redis when it was emptied")
+    result.expect(all(wait <= 60 for wait in waits), "what Redis lost was published again after more than 60 s")
 
 
 def judge_repeats(

@@ -4,15 +4,19 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.plan import Fault
 from tests.chaos.site import Site, Unit
+from tests.integration.servers import wait_until
 
 RUNNING = "SELECT id, attempts, now(), task FROM core_taskrecord WHERE state = 'running' AND worker LIKE %s"
+PUBLISHED = "SELECT id, attempts, now() FROM core_taskrecord WHERE state = 'published'"
 # For statements that a process had sent before it was stopped.
 SETTLING = 0.3
+ENOUGH = 5
 # A record's id, the number of its attempt, and when, by the database's clock.
 Run = tuple[Any, int, Any]
 
@@ -25,6 +29,8 @@ class Saboteur:
     # Runs cut off by a kill, and runs that were under way when the database restarted.
     killed: list[Run] = field(default_factory=list)
     restarted: list[Run] = field(default_factory=list)
+    # Calls whose messages waited when Redis was emptied.
+    flushed: list[Run] = field(default_factory=list)
 
     def commit(self, fault: Fault) -> None:
         self.log(f"{fault.what} {fault.whom}".rstrip())
@@ -80,10 +86,17 @@ class Saboteur:
         self.site.redis.start()
 
     def flush_redis(self) -> None:
+        """While the mail's workers stand still, so that messages wait which are lost."""
+        units = [unit for name, unit in self.site.workers.items() if name.startswith("email")]
         client = self.site.redis.client()
-        keys = client.dbsize()
+        signal_all(units, signal.SIGSTOP)
+        with suppress(AssertionError):
+            wait_until(lambda: client.llen("email") >= ENOUGH, "messages wait", 10)
+        waiting = client.llen("email")
         client.flushall()
-        self.log(f"  {keys} keys are gone")
+        self.flushed = self.site.query(PUBLISHED)
+        signal_all(units, signal.SIGCONT)
+        self.log(f"  {waiting} messages of mails are gone, {len(self.flushed)} calls had not begun")
 
     def stop_redis(self) -> None:
         self.site.redis.send(signal.SIGSTOP)
@@ -100,3 +113,10 @@ class Saboteur:
 
     def kill_beat(self) -> None:
         os.kill(self.site.beat.popen.pid, signal.SIGKILL)
+
+
+def signal_all(units: list[Unit], number: signal.Signals) -> None:
+    for unit in units:
+        # One that has just been killed is not up again yet.
+        with suppress(ProcessLookupError):
+            unit.send(number)

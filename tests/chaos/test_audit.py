@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4, uuid5
 
-from tests.chaos.audit import WELCOME, Result, judge_repeats
+from tests.chaos.audit import WELCOME, Result, judge_emptied, judge_repeats
 from tests.chaos.faults import Saboteur
 from tests.chaos.plan import SHORT
 
@@ -47,3 +47,22 @@ def test_another_message_id_is_none_of_the_first() -> None:
     found = faults(1, 1, mail(), mail(uuid4()))
 
     assert found == ["a Message-ID of no record", "welcome mails repeated under another Message-ID"]
+
+
+def emptied(seconds: float) -> list[str]:
+    site: Any = SimpleNamespace(query=lambda *_: [(seconds,)])
+    result = Result()
+    judge_emptied(result, site, Saboteur(site, print, flushed=[(KEY, 0, datetime.now(UTC))]))
+    return result.faults
+
+
+def test_what_redis_lost_is_published_again_within_a_minute() -> None:
+    assert emptied(60) == []
+    assert emptied(60.1) == ["what Redis lost was published again after more than 60 s"]
+
+
+def test_an_emptied_redis_that_lost_nothing_proves_nothing() -> None:
+    result, site = Result(), SimpleNamespace()
+    judge_emptied(result, site, Saboteur(site, print))  # type: ignore[arg-type]
+
+    assert result.faults == ["nothing waited in Redis when it was emptied"]
