@@ -203,6 +203,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from django.db import connection
 from core.durable import execution, sweeper
+from core.durable.patience import patiently
 from core.models import TaskRecord
 
 sweeper.BATCH = 10
@@ -212,10 +213,10 @@ def task(key):
     return SimpleNamespace(name="t", request=SimpleNamespace(id=key, headers={"durable": True}, hostname="w"))
 
 def claim_all():
-    return [key for key in keys if execution.patiently(lambda: execution.claim(task(key)))]
+    return [key for key in keys if patiently(lambda: execution.claim(task(key)))]
 
 def sweep_all():
-    return [str(record.pk) for _ in range(30) for record in execution.patiently(sweeper.take_batch).records]
+    return [str(record.pk) for _ in range(30) for record in patiently(sweeper.take_batch).records]
 
 def alone(work):
     try:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.celery import app
-from core.durable import execution, outbox
+from core.durable import ending, execution, outbox, patience
 from core.durable.breaker import Breaker, BrokerAwayError
 from core.durable.operations import purge_done
 from core.models import DeadLetter, TaskRecord
@@ -308,7 +308,7 @@ class ExecutionTests(DurableCase):
     def test_a_retry_that_cannot_be_recorded_is_left_to_a_sweeper(self) -> None:
         with (
             mock.patch("core.mails.send_welcome", side_effect=OSError("away")),
-            mock.patch.object(execution, "wait", side_effect=OperationalError),
+            mock.patch.object(ending, "wait", side_effect=OperationalError),
             self.assertLogs("core.durable", "WARNING"),
         ):
             self.work()
@@ -353,8 +353,8 @@ class ExecutionTests(DurableCase):
 
     def test_closing_waits_for_a_database_that_is_restarting(self) -> None:
         step = mock.Mock(side_effect=[OperationalError, "closed"])
-        with mock.patch.object(execution, "connection", mock.Mock(in_atomic_block=False)):
-            self.assertEqual(execution.patiently(step), "closed")
+        with mock.patch.object(patience, "connection", mock.Mock(in_atomic_block=False)):
+            self.assertEqual(patience.patiently(step), "closed")
 
 
 class OtherMessagesTests(DurableCase):

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.models import User
 from config.celery import app
-from core.durable import execution, letters, operations, outbox
+from core.durable import composing, execution, letters, operations, outbox, patience
 from core.durable.failures import BuryingConsumer
 from core.durable.masking import MASK
 from core.management.commands.dead_letters import Command
@@ -61,7 +61,7 @@ class SecretsTests(LetterCase):
 
     def shown(self, body: Any, *args: str) -> list[str]:
         with mock.patch.dict(app.tasks, {"tests.named": mock.Mock(run=body)}):
-            shown: list[str] = letters.letter("id", "tests.named", "q", args, {}, None, "why")["args"]
+            shown: list[str] = composing.letter("id", "tests.named", "q", args, {}, None, "why")["args"]
         return shown
 
     def test_what_is_collected_has_the_name_that_it_is_collected_under(self) -> None:
@@ -76,7 +76,7 @@ class SecretsTests(LetterCase):
 class StoreTests(LetterCase):
     def test_storing_again_changes_nothing(self) -> None:
         letter = self.bury()
-        content = letters.compose(self.record(), None, "again") | {"attempts": 1}
+        content = composing.compose(self.record(), None, "again") | {"attempts": 1}
 
         self.assertIn("out of date", letters.store(content))
         self.assertEqual(DeadLetter.objects.get(), letter)
@@ -85,7 +85,7 @@ class StoreTests(LetterCase):
     def test_the_record_stays_open_when_the_row_cannot_be_written(self) -> None:
         self.bury()
         TaskRecord.objects.update(state=State.FAILED, closed_at=None)
-        content = letters.compose(self.record(), None, "again")
+        content = composing.compose(self.record(), None, "again")
         refused = mock.patch.object(DeadLetter.objects, "update_or_create", side_effect=OperationalError)
         with refused, self.assertRaises(OperationalError):
             letters.store(content)
@@ -94,7 +94,7 @@ class StoreTests(LetterCase):
 
     def test_a_discarded_letter_does_not_come_back(self) -> None:
         letter = self.bury()
-        content = letters.compose(self.record(), None, "again") | {"attempts": 1}
+        content = composing.compose(self.record(), None, "again") | {"attempts": 1}
         operations.discard(letter)
 
         letters.store(content)
@@ -106,13 +106,13 @@ class StoreTests(LetterCase):
         TaskRecord.objects.update(state=State.RUNNING, attempts=2)
         DeadLetter.objects.all().delete()
 
-        letters.store(letters.compose(self.record(), None, "late") | {"attempts": 1})
+        letters.store(composing.compose(self.record(), None, "late") | {"attempts": 1})
 
         self.assertFalse(DeadLetter.objects.exists())
 
     def test_a_letter_holds_what_postgresql_would_refuse_in_a_way_that_it_takes(self) -> None:
         args = ["nul \0", "half \ud800", float("nan"), {"\0": 1}]
-        content = letters.letter("some-id", "t" * 300, "q", args, {}, ValueError("\0 \ud800"), letters.UNKNOWN_TASK)
+        content = composing.letter("some-id", "t" * 300, "q", args, {}, ValueError("\0 \ud800"), letters.UNKNOWN_TASK)
         letters.store(content)
 
         letter = DeadLetter.objects.get()
@@ -120,7 +120,7 @@ class StoreTests(LetterCase):
         self.assertEqual((letter.exception, len(letter.task)), ("ValueError: \ufffd ?", 255))
 
     def test_a_number_of_attempts_that_no_column_holds_is_brought_within_its_bounds(self) -> None:
-        content = letters.letter("some-id", "t", "q", [], {}, None, letters.UNKNOWN_TASK)
+        content = composing.letter("some-id", "t", "q", [], {}, None, letters.UNKNOWN_TASK)
         for attempts, held in ((2**80, 2**31 - 1), (-1, 0), (3, 3)):
             with self.subTest(attempts):
                 letters.store(content | {"attempts": attempts})
@@ -154,7 +154,7 @@ class RequeueTests(LetterCase):
         with self.committed():
             send_welcome_email.apply_async((self.user.pk, URL), expires=-1)
         self.fetch("email")
-        letters.store(letters.compose(self.record(), None, letters.UNKNOWN_TASK))
+        letters.store(composing.compose(self.record(), None, letters.UNKNOWN_TASK))
         self.requeue()
         self.work()
 
@@ -205,7 +205,7 @@ class RequeueTests(LetterCase):
         self.assertEqual([message.to for message in mail.outbox], [["bo@example.org"]])
 
     def test_one_of_an_unknown_task_is_sent_as_it_was(self) -> None:
-        content = letters.letter("some-id", "core.tasks.gone", "celery", [1], {"x": 2}, None, letters.UNKNOWN_TASK)
+        content = composing.letter("some-id", "core.tasks.gone", "celery", [1], {"x": 2}, None, letters.UNKNOWN_TASK)
         letters.store(content)
         self.requeue()
 
@@ -215,7 +215,7 @@ class RequeueTests(LetterCase):
         self.assertFalse(DeadLetter.objects.exists())
 
     def test_its_letter_stays_when_the_broker_is_away(self) -> None:
-        letters.store(letters.letter("some-id", "core.tasks.gone", "celery", [], {}, None, letters.UNKNOWN_TASK))
+        letters.store(composing.letter("some-id", "core.tasks.gone", "celery", [], {}, None, letters.UNKNOWN_TASK))
 
         away = self.assertRaisesMessage(CommandError, "core.tasks.gone[some-id] stays: the broker is away (OSError)")
         with mock.patch.object(app, "send_task", side_effect=OSError), away:
@@ -283,7 +283,7 @@ class PlainTaskTests(LetterCase):
 
     def test_its_letter_waits_for_a_database_that_restarts_too(self) -> None:
         restarting = mock.patch.object(letters, "store", side_effect=[OperationalError, "stored"])
-        with restarting, mock.patch.object(execution, "connection", mock.Mock(in_atomic_block=False)):
+        with restarting, mock.patch.object(patience, "connection", mock.Mock(in_atomic_block=False)):
             self.assertEqual(self.fail_while_the_broker_is_away(), [])
 
     def test_that_its_letter_is_lost_is_an_error_in_the_log(self) -> None:

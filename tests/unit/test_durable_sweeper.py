@@ -24,7 +24,8 @@ from core.broker import FIRST
 from core.durable import identity, keeper, outbox, sweeper
 from core.durable.execution import LEASE
 from core.durable.identity import IDENTITY
-from core.durable.keeper import Keeper, KeeperStep, renew
+from core.durable.keeper import Keeper, KeeperStep
+from core.durable.leases import held, renew
 from core.durable.queues import MOST, Queues
 from core.models import DeadLetter, TaskRecord
 from core.tasks import cleanup_expired_tokens, send_welcome_email
@@ -506,7 +507,7 @@ class KeeperTests(DurableCase):
         changing = mock.MagicMock()
         changing.__iter__.side_effect = [RuntimeError, iter([request])]
         with mock.patch.object(worker_state, "reserved_requests", changing):
-            self.assertEqual(keeper.held(self.worker), {60: [key]})
+            self.assertEqual(held(self.worker), {60: [key]})
 
 
 class OrphanTests(TestCase):

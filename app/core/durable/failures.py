@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db import DatabaseError
 from kombu.exceptions import OperationalError
 
-from core.durable import letters
-from core.durable.execution import patiently
+from core.durable import composing, letters
 from core.durable.masking import mask_nameless
+from core.durable.patience import patiently
 from core.durable.task import DurableTask, is_uuid
 from core.models import TaskRecord
 
@@ -45,7 +45,7 @@ def bury_plain_task(sender: Any, task_id: str, exception: BaseException, args: A
     # The number comes from the message's headers, which may be anybody's.
     retries = request.retries if isinstance(request.retries, int) else 0
     why = reason(exception, retries)
-    letter = letters.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
+    letter = composing.letter(task_id, sender.name, queue, args or (), kwargs or {}, exception, why)
     send_or_store(sender.app, {**letter, "attempts": retries + 1, "worker": request.hostname or ""})
 
 
@@ -61,7 +61,7 @@ def has_record(task: Any, task_id: str) -> bool:
         return False
 
 
-def send_or_store(app: Celery, content: letters.Letter) -> None:
+def send_or_store(app: Celery, content: composing.Letter) -> None:
     """Send a letter that no record holds; when the broker is away, write its row here and now."""
     try:
         letters.send_once(app, content)
@@ -109,7 +109,7 @@ class BuryingConsumer(Consumer):
         args, kwargs = arguments(message) if reason == letters.UNKNOWN_TASK else ([], {})
         queue = message.delivery_info.get("routing_key") or ""
         name = str(headers.get("task") or "unknown")
-        letter = letters.letter(letter_id(message), name, queue, args, kwargs, error, reason)
+        letter = composing.letter(letter_id(message), name, queue, args, kwargs, error, reason)
         if reason != letters.UNKNOWN_TASK:
             letter |= {"kwargs": {"body": shown(message.body)}, "masked": True}
         letter |= {"worker": self.hostname, "attempts": 0, "request_id": request_id(headers)}
@@ -139,4 +139,4 @@ def letter_id(message: Any) -> str:
 
 def shown(body: Any) -> str:
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-    return mask_nameless(text[: letters.READ])[: letters.LONGEST_TEXT]
+    return mask_nameless(text[: composing.READ])[: composing.LONGEST_TEXT]

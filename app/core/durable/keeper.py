@@ -3,9 +3,6 @@
 import logging
 import random
 import time
-from collections import defaultdict
-from collections.abc import Iterable
-from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
@@ -13,17 +10,15 @@ from uuid import UUID
 from celery import Celery, bootsteps
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import task_failure, task_revoked
-from celery.worker import state
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.db.models.functions import Now
 
-from core.durable import letters
-from core.durable.execution import LEASE, fail
-from core.durable.identity import IDENTITY
+from core.durable import composing, letters
+from core.durable.ending import fail
+from core.durable.leases import held, is_durable, renew, running
 from core.durable.sweeper import BATCH, sweep
-from core.durable.task import DurableTask, is_uuid
+from core.durable.task import is_uuid
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
@@ -31,7 +26,6 @@ EVERY = 8.0
 JITTER = 0.2
 # How long another worker may need to renew its leases after this one could: the longest pause, and a connection.
 SETTLING = EVERY * (1 + JITTER) + 5
-Held = dict[float, list[UUID]]
 State = TaskRecord.State
 
 
@@ -95,53 +89,10 @@ class Keeper(Thread):
             self.revoked.discard(task_id)
 
 
-def held(worker: Any) -> Held:
-    """The durable tasks that this worker has fetched and not finished, by their time limits."""
-    for _ in range(10):
-        try:
-            requests = [*state.reserved_requests, *limited(worker)]
-        except RuntimeError:
-            # The main thread changed the set meanwhile.
-            time.sleep(0.001)
-        else:
-            return by_limit(request for request in requests if is_durable(request.task) and is_uuid(request.id))
-    return {}
-
-
-def limited(worker: Any) -> list[Any]:
-    """Those that their task's rate limit holds back. Celery does not count them among the reserved."""
-    buckets = list(worker.consumer.task_buckets.values())
-    return [request for bucket in buckets if bucket for request, _ in bucket.contents]
-
-
-def by_limit(requests: Iterable[Any]) -> Held:
-    found: Held = defaultdict(list)
-    for request in requests:
-        limit = request.time_limits[0] or request.task.time_limit or settings.CELERY_TASK_TIME_LIMIT
-        found[limit].append(UUID(request.id))
-    return found
-
-
-def is_durable(task: Any) -> bool:
-    return isinstance(task, DurableTask)
-
-
-def renew(tasks: Held) -> None:
-    """Not beyond the time limit: pools of threads cannot enforce it, and the lease's end does it for them."""
-    fetched = Q(state=State.PUBLISHED)
-    for limit, ids in tasks.items():
-        running = Q(state=State.RUNNING, worker__endswith=IDENTITY, started_at__gt=Now() - timedelta(seconds=limit))
-        TaskRecord.objects.filter(running | fetched, pk__in=ids).update(due_at=Now() + LEASE)
-
-
-def running(task_id: UUID) -> QuerySet[TaskRecord]:
-    return TaskRecord.objects.filter(pk=task_id, state=State.RUNNING, worker__endswith=IDENTITY)
-
-
 def bury(app: Celery, task_id: UUID, error: TimeLimitExceeded) -> None:
     """What took too long once would most likely do so again."""
     for record in running(task_id):
-        fail(app, record, letters.compose(record, error, letters.TIME_LIMIT))
+        fail(app, record, composing.compose(record, error, letters.TIME_LIMIT))
 
 
 def seconds_to_next() -> float:

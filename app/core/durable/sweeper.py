@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from kombu import Connection
 
 from core.broker import AWAY
-from core.durable import letters, outbox
+from core.durable import composing, letters, outbox
 from core.durable.queues import RENEWED, Queues
 from core.models import TaskRecord
 
@@ -111,7 +111,7 @@ def count_losses(records: Iterable[TaskRecord]) -> None:
         log.warning("%s[%s] was lost with its worker %s", record.task, record.pk, place, extra=record.identifiers)
         if record.losses >= MAX_LOSSES:
             record.state = State.FAILED
-            record.failure = letters.compose(record, None, letters.WORKER_LOST)
+            record.failure = composing.compose(record, None, letters.WORKER_LOST)
         record.save(update_fields=["losses", "state", "failure"])
 
 
@@ -169,7 +169,7 @@ def publish(app: Celery, connection: Connection, records: list[TaskRecord], *, f
 def give_up(record: TaskRecord, reason: str, error: Exception | None = None) -> None:
     """Let the next sweep send the record's dead letter, unless a worker has claimed it meanwhile."""
     log.error("%s is given up: %s", record, type(error).__name__ if error else reason, extra=record.identifiers)
-    letter = letters.compose(record, error, reason)
+    letter = composing.compose(record, error, reason)
     rows([record]).filter(state=State.PUBLISHED).update(state=State.FAILED, failure=letter, due_at=Now())
 
 

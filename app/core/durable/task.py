@@ -9,7 +9,7 @@ from celery.result import AsyncResult
 from django.db import transaction
 from django.db.models.functions import Now
 
-from core.durable import execution, outbox
+from core.durable import ending, execution, outbox
 
 
 class DurableTask(DjangoTask[Any, Any]):
@@ -69,7 +69,7 @@ class DurableTask(DjangoTask[Any, Any]):
             raise exc or MaxRetriesExceededError(f"{self.name}[{request.id}] has been tried often enough")
         seconds: Any = self.default_retry_delay if countdown is None else countdown
         due = eta or Now() + timedelta(seconds=seconds)
-        request.postponed = execution.postponed(request.claimed, due, args, kwargs)
+        request.postponed = ending.postponed(request.claimed, due, args, kwargs)
         verdict = Retry(exc=exc, when=eta or seconds)
         if throw:
             raise verdict
