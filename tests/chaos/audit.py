@@ -24,8 +24,6 @@ LATE_STARTED = """
 # With the number of runs that its retries do not explain.
 RECORDS = "SELECT id, task, greatest(attempts - retries - 1, 0) FROM core_taskrecord"
 OPEN = "SELECT state, count(*) FROM core_taskrecord WHERE closed_at IS NULL GROUP BY state"
-
-
 SENT_AGAIN = """
     SELECT extract(epoch FROM CASE WHEN sent_at > %s THEN sent_at ELSE started_at END - %s)::float
     FROM core_taskrecord WHERE id = %s AND attempts = %s

@@ -2,17 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+from unittest import mock
+from uuid import uuid4
 
 from celery.app.trace import trace_task
 from django.test import TestCase
+from django.utils.timezone import now
 from kombu import Connection
 
 from config.celery import app
 from core.durable import outbox
-from core.models import TaskRecord
+from core.models import DeadLetter, TaskRecord
+from core.tasks import send_welcome_email
+from tests.unit import factories
 
+State = TaskRecord.State
+URL = "https://example.org/accounts/login/"
+LONG_AGO = timedelta(hours=1)
 QUEUES = ("email", "celery", "dead_letter")
+
+
+def record(state: str, due: timedelta = -LONG_AGO, **fields: Any) -> TaskRecord:
+    values = {
+        "id": uuid4(),
+        "task": "core.tasks.send_welcome_email",
+        "queue": "email",
+        "payload": outbox.dump([], {"user_id": 0, "login_url": URL}, {}),
+        "created_at": now() - LONG_AGO,
+        "due_at": now() + due,
+        **fields,
+    }
+    return TaskRecord.objects.create(state=state, **values)
 
 
 class DurableCase(TestCase):
@@ -59,3 +81,17 @@ class DurableCase(TestCase):
 
     def record(self) -> TaskRecord:
         return TaskRecord.objects.get()
+
+
+class LetterCase(DurableCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = factories.user()
+
+    def bury(self, **changes: object) -> DeadLetter:
+        with self.committed():
+            result = send_welcome_email.delay(user_id=self.user.pk, login_url=URL)
+        with mock.patch("core.mails.send_welcome", side_effect=ValueError("bug")), self.assertLogs("celery"):
+            self.work()
+        DeadLetter.objects.filter(pk=result.id).update(**changes)
+        return DeadLetter.objects.get(pk=result.id)
