@@ -108,11 +108,29 @@ def test_it_names_an_empty_group(tmp_path: Path) -> None:
     assert "No host is in the groups scheduler, monitor." in output
 
 
-def test_it_refuses_more_than_one_vm(tmp_path: Path) -> None:
-    code, output = run(tmp_path, inventory(GOOD, GROUPS) + "[web]\nother\n")
+@pytest.mark.parametrize("group", ["database", "redis", "scheduler", "monitor"])
+def test_it_refuses_two_of_what_there_is_one_of(tmp_path: Path, group: str) -> None:
+    code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[{group}]\nother\n")
 
     assert code == 2
-    assert "So far one VM holds everything" in output
+    assert f"More than one host is in {group}." in output
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sentence"),
+    [
+        (("10.0.0.1", ""), "private_address is not set for other."),
+        (("10.0.0.1", "10.0.0.1"), "Two hosts have the same private_address"),
+        (("10.0.0.1", "other.internal"), 'private_address is "other.internal"; it has to be an IPv4 address.'),
+    ],
+)
+def test_hosts_of_a_cluster_need_an_address_each(tmp_path: Path, addresses: tuple[str, str], sentence: str) -> None:
+    first, other = (f" private_address={address}" if address else "" for address in addresses)
+
+    code, output = run(tmp_path, inventory(GOOD, GROUPS, HOST + first) + f"[web]\nother{other}\n")
+
+    assert code == 2
+    assert sentence in output
 
 
 def test_it_refuses_an_inventory_without_hosts(tmp_path: Path) -> None:

@@ -1,0 +1,219 @@
+"""The same playbook on seven machines, each with its own part, and a stranger who may reach next to nothing."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import boot, console, inventory, labs, machine, mail, playbook, proof
+from lab.browser import Browser
+from lab.labs import Lab
+from lab.podman import podman
+from tests.lab.conftest import booted
+from tests.lab.hosts import do, wait_until_shown
+
+NAME = "app.saas.test"
+WEB = ("web1", "web2")
+APPLICATION = (*WEB, "worker1", "worker2", "control")
+# Of those that serve: who may reach them, besides from the machine itself.
+REACHABLE: dict[str, dict[int, tuple[str, ...]]] = {
+    "db1": {5432: APPLICATION},
+    "redis1": {6379: APPLICATION},
+    "control": {5555: WEB},
+    "web1": {80: labs.CLUSTER, 443: labs.CLUSTER},
+    "web2": {80: labs.CLUSTER, 443: labs.CLUSTER},
+}
+SCAN = Path(__file__).with_name("scan.py").read_text(encoding="utf-8")
+STRANGER, NEW = "stranger", "worker3"
+
+
+@pytest.fixture(scope="module")
+def cluster(debian: str) -> Iterator[Lab]:
+    with booted("cluster", debian, labs.CLUSTER) as mine:
+        yield mine
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Lab) -> playbook.Progress:
+    with console.step("Deploying seven machines", "cluster"):
+        return boot.deploy(cluster)
+
+
+@pytest.fixture
+def names(cluster: Lab, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Which machine the site's name leads to; the test may choose another."""
+    leads = {NAME: cluster.address_of("web1")}
+    ask = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: ask(leads.get(host, host), *rest, **more))
+    return leads
+
+
+def visit(cluster: Lab) -> proof.Visit:
+    certificates = cluster.directory / "site.crt"
+    texts = [machine.execute(cluster, host, "cat", "/etc/nginx/tls/saas.crt") for host in WEB]
+    certificates.write_text("".join(texts), encoding="utf-8")
+    return proof.Visit(cluster, cluster.address_of("web1"), Browser(f"https://{NAME}/", certificates))
+
+
+def journal(cluster: Lab, hosts: tuple[str, ...], request: str) -> str:
+    command = f"journalctl --no-pager --output cat REQUEST_ID={request}"
+    return "".join(machine.execute(cluster, host, "sh", "-c", command) for host in hosts)
+
+
+def listeners(cluster: Lab, host: str) -> set[tuple[str, int]]:
+    rows = machine.execute(cluster, host, "ss", "--listening", "--tcp", "--numeric", "--no-header").splitlines()
+    found = (row.split()[3].rpartition(":") for row in rows)
+    return {(address.strip("[]"), int(port)) for address, _, port in found}
+
+
+def reached(cluster: Lab, source: str, targets: dict[str, str], ports: set[int]) -> set[tuple[str, int]]:
+    """Host and port, of what answers to `source`."""
+    arguments = [",".join(targets.values()), ",".join(str(port) for port in sorted(ports))]
+    answers = json.loads(machine.execute(cluster, source, "python3", "-c", SCAN, *arguments))
+    hosts = {address: host for host, address in targets.items()}
+    return {(hosts[address], port) for address, port in answers}
+
+
+def test_every_machine_is_deployed(deployed: playbook.Progress) -> None:
+    assert {host for host in labs.CLUSTER if deployed.recap[host]["changed"]} == set(labs.CLUSTER)
+    assert not any(counts["failed"] or counts["unreachable"] for counts in deployed.recap.values())
+
+
+def test_a_visitor_of_either_web_host_is_served_by_all(
+    cluster: Lab, deployed: playbook.Progress, names: dict[str, str]
+) -> None:
+    guest = visit(cluster)
+    proof.it_is_healthy(guest)
+    proof.static_files_are_served(guest)
+    proof.an_account_is_registered(guest)
+    proof.the_welcome_mail_arrives(guest)
+    story = journal(cluster, ("web1", "worker1", "worker2"), guest.request)
+
+    names[NAME] = cluster.address_of("web2")
+
+    proof.signing_in_shows_home(guest)
+    assert proof.untold(story) == []
+
+
+def test_flower_is_there_on_either_web_host_and_knows_every_worker(
+    cluster: Lab, deployed: playbook.Progress, names: dict[str, str]
+) -> None:
+    password = yaml.safe_load(cluster.secrets.read_text(encoding="utf-8"))["secret_flower_password"]
+    for host in WEB:
+        names[NAME] = cluster.address_of(host)
+        answer = visit(cluster).browser.get("/flower/api/workers?refresh=true", auth=("flower", password))
+
+        assert sorted(json.loads(answer.text)) == sorted(
+            f"{queue}@{worker}" for queue in ("celery", "email") for worker in ("worker1", "worker2")
+        )
+
+
+@pytest.mark.parametrize(
+    ("program", "hosts"),
+    [
+        ("/usr/lib/postgresql/*/bin/postgres", {"db1"}),
+        ("/usr/bin/redis-server", {"redis1"}),
+        ("/usr/sbin/nginx", set(WEB)),
+        ("/srv/saas/current", set(APPLICATION)),
+        ("/etc/systemd/system/celery-beat.service", {"control"}),
+        ("/etc/systemd/system/flower.service", {"control"}),
+        ("/etc/systemd/system/celery-worker@.service", {"worker1", "worker2"}),
+        ("/etc/saas/migrate.env", {"web1"}),
+    ],
+)
+def test_only_who_needs_it_has_it(cluster: Lab, deployed: playbook.Progress, program: str, hosts: set[str]) -> None:
+    has = {host for host in labs.CLUSTER if machine.execute(cluster, host, "sh", "-c", f"ls -d {program} || true")}
+
+    assert has == hosts
+
+
+def test_nothing_but_ssh_and_nginx_listens_on_every_address(cluster: Lab, deployed: playbook.Progress) -> None:
+    for host in labs.CLUSTER:
+        private = cluster.private_address_of(host)
+        public = {80, 443} if host in WEB else set()
+
+        others = {entry for entry in listeners(cluster, host) if entry[1] not in {22} | public}
+
+        assert {address for address, _ in others} <= {"127.0.0.1", "::1", private}
+
+
+def test_the_firewall_lets_in_what_a_host_is_there_for(cluster: Lab, deployed: playbook.Progress, debian: str) -> None:
+    machine.ensure(cluster, STRANGER, number=30, debian=debian)
+    ports = {port for host in labs.CLUSTER for _, port in listeners(cluster, host)} | set(range(1, 1025))
+    private = {host: cluster.private_address_of(host) for host in labs.CLUSTER}
+    public = {host: cluster.address_of(host) for host in labs.CLUSTER}
+    open_to_all = {(host, 22) for host in labs.CLUSTER} | {(host, port) for host in WEB for port in (80, 443)}
+
+    with console.step("A stranger scans the ports", "scan"):
+        assert reached(cluster, STRANGER, public, ports) == open_to_all
+        assert reached(cluster, STRANGER, private, ports) == open_to_all
+
+    served = {port for host in labs.CLUSTER for _, port in listeners(cluster, host)}
+    for source in labs.CLUSTER:
+        others = {host: address for host, address in private.items() if host != source}
+        allowed = {
+            (host, port) for host, rules in REACHABLE.items() for port, clients in rules.items() if source in clients
+        }
+        expected = {(host, port) for host, port in allowed | {(host, 22) for host in others} if host != source}
+        assert reached(cluster, source, others, served) == expected
+
+
+def test_a_second_run_changes_nothing(cluster: Lab, deployed: playbook.Progress) -> None:
+    with console.step("Deploying seven machines a second time", "cluster again"):
+        second = boot.deploy(cluster)
+
+    assert second.changed == []
+
+
+def started(cluster: Lab) -> dict[str, str]:
+    command = "systemctl list-units --type service --plain --no-legend --state running | cut -d ' ' -f 1"
+    show = f"systemctl show --property Id,ExecMainStartTimestampMonotonic $({command})"
+    return {host: machine.execute(cluster, host, "sh", "-c", show) for host in labs.CLUSTER}
+
+
+def test_a_new_worker_joins_without_touching_the_others(cluster: Lab, deployed: playbook.Progress, debian: str) -> None:
+    grown = Lab(cluster.name, cluster.kind, cluster.owner, (*cluster.machines, NEW))
+    machine.ensure(grown, NEW, number=labs.FIRST_MACHINE + len(cluster.machines), debian=debian)
+    add(grown, NEW)
+    release, before = machine.execute(cluster, "worker1", "readlink", "/srv/saas/current"), started(cluster)
+
+    with console.step("Adding a worker", "new worker"):
+        result = playbook.run(grown, "site.yml", grown.directory / "worker3.log", limit=NEW)
+
+    assert set(result.recap) - {"localhost"} == {NEW}
+    # What is new elsewhere is that two firewalls let it in.
+    assert started(cluster) == before
+    assert machine.execute(grown, NEW, "readlink", "/srv/saas/current") == release
+    wait_until_shown(grown, "saas status", "All is fine", host=NEW)
+
+
+def add(grown: Lab, host: str) -> None:
+    inventory.write(grown)
+    hosts = grown.inventory / "hosts.yml"
+    known: dict[str, Any] = yaml.safe_load(hosts.read_text(encoding="utf-8"))
+    known["all"]["children"]["worker"]["hosts"][host] = None
+    hosts.write_text(yaml.safe_dump(known), encoding="utf-8")
+
+
+@pytest.mark.parametrize("host", ["db1", "redis1", "web1"])
+def test_after_a_reboot_everything_is_back_by_itself(
+    cluster: Lab, deployed: playbook.Progress, names: dict[str, str], host: str
+) -> None:
+    podman("restart", "--time", "60", cluster.container(host), timeout=180)
+
+    for other in labs.CLUSTER:
+        wait_until_shown(cluster, "systemctl is-system-running", "running", host=other)
+    proof.wait_for(lambda: visit(cluster).browser.get("/health/").ok, 60)
+    guest = visit(cluster)
+    proof.an_account_is_registered(guest)
+    assert proof.wait_for(lambda: mail.inbox(cluster.mail_address, guest.email), proof.MAIL_SECONDS)
+
+
+def test_nothing_of_this_was_an_error(cluster: Lab, deployed: playbook.Progress) -> None:
+    """But what a broker or database that reboots costs, which is to be seen."""
+    for host in ("worker1", "worker2", "control"):
+        assert "Traceback" not in do(cluster, "journalctl -p crit --no-pager --output cat", host=host)
