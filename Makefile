@@ -9,7 +9,7 @@ LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup up down status ssh check test chaos bench-logging lock
+.PHONY: help setup up down status ssh check test chaos bench-deploy bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -62,6 +62,10 @@ chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what 
 
 bench-logging: setup ## Print what each LOG_STRATEGY costs and loses; ROUNDS=3 LINES=80000
 	@PYTHONPATH=app $(BIN)/python -m tests.log_strategies.bench
+
+bench-deploy: setup ## Time site.yml on a bare machine beside its packages and wheels by hand; ROUNDS=3 DEBIAN=12
+	@$(LAB) packages
+	@PYTHONPATH=deploy:. $(BIN)/python -m tests.lab.bench
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt

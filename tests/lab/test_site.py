@@ -41,7 +41,7 @@ def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_ru
     with console.step("Deploying after an interruption", "after an interruption"):
         again = boot.deploy(lab)
 
-    assert again.changed == ["redis: Restart the unit", "nginx: Reload the unit"]
+    assert again.changed == ["redis: Start the unit, anew if it is older than its files", "nginx: Reload the unit"]
     # Reloaded, not restarted.
     assert machine.execute(lab, "saas", "cat", "/run/nginx.pid") == master
     assert "NOAUTH" in machine.execute(lab, "saas", "redis-cli", "ping")
