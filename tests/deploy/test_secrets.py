@@ -81,28 +81,72 @@ def test_what_is_missing_is_added_and_the_rest_is_kept(made: Path) -> None:
 
 
 @pytest.fixture
-def password(made: Path) -> Path:
-    file = made.with_name("password")
+def password(tmp_path: Path) -> Path:
+    file = tmp_path / "password"
     file.write_text("open sesame")
-    ansible("ansible-vault", "encrypt", "--vault-password-file", file, made)
     return file
 
 
-def test_an_encrypted_file_serves(made: Path, password: Path) -> None:
+@pytest.fixture
+def vault(password: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The password's file is set for every run, as an operator would."""
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(password))
+    return password
+
+
+def decrypted(file: Path, password: Path) -> dict[str, str]:
+    assert file.read_text().startswith("$ANSIBLE_VAULT")
+    found: dict[str, str] = yaml.safe_load(ansible("ansible-vault", "view", "--vault-password-file", password, file))
+    return found
+
+
+def test_it_encrypts_what_it_makes_once_a_password_file_is_set(tmp_path: Path, vault: Path) -> None:
+    file = tmp_path / "site.secrets.yml"
+    output = run(file)
+
+    assert "failed=0" in output
+    assert set(decrypted(file, vault)) == set(yaml.safe_load(DEFAULTS.read_text())["secrets_names"])
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "changed=0" in run(file)
+
+
+def test_it_encrypts_what_there_is_once_a_password_file_is_set(made: Path, vault: Path) -> None:
+    before = yaml.safe_load(made.read_text())
+
+    output = run(made, "-vvv", "--diff")
+
+    assert decrypted(made, vault) == before
+    assert [value for value in before.values() if value in output] == []
+
+
+def test_it_adds_to_an_encrypted_file(made: Path, vault: Path) -> None:
+    before = yaml.safe_load(made.read_text())
+    run(made)
+
+    run(made, "-e", '{"secrets_names": ["secret_new"]}')
+
+    after = decrypted(made, vault)
+    assert {name: after[name] for name in before} == before
+    assert len(after["secret_new"]) == 50
+
+
+def test_a_file_that_was_encrypted_by_hand_serves(made: Path, password: Path) -> None:
+    ansible("ansible-vault", "encrypt", "--vault-password-file", password, made)
+
     output = run(made, "--vault-password-file", password)
 
     assert "changed=0" in output
     assert "failed=0" in output
 
 
-def test_it_adds_nothing_to_an_encrypted_file(made: Path, password: Path) -> None:
+def test_it_adds_nothing_that_it_cannot_encrypt(made: Path, password: Path) -> None:
+    ansible("ansible-vault", "encrypt", "--vault-password-file", password, made)
     before = made.read_text()
 
     output = run(made, "--vault-password-file", password, "-e", '{"secrets_names": ["secret_new"]}')
 
     assert "is encrypted and lacks secret_new, which this version needs." in " ".join(output.split())
     assert made.read_text() == before
-    assert before.startswith("$ANSIBLE_VAULT")
 
 
 @pytest.mark.parametrize(
