@@ -11,7 +11,8 @@ UNITS = sorted(
 )
 SERVICES = [unit for unit in UNITS if unit.endswith(".service")]
 # Ten times what `systemd-analyze security` calls the exposure.
-EXPOSURE = {**dict.fromkeys(SERVICES, 15), "nginx.service": 30}
+EXPOSURE = {**dict.fromkeys(SERVICES, 15), "nginx.service": 30, "postgresql@.service": 30}
+LASTING = ["gunicorn@.service", "celery-worker@.service", "celery-beat.service", "flower.service"]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,8 @@ def working(lab: Lab, first_run: object) -> Lab:
 
 
 def instance(lab: Lab, unit: str) -> str:
-    name = "email" if unit.startswith("celery-worker") else do(lab, "basename $(readlink /srv/saas/current)").strip()
+    names = {"celery-worker@.service": "echo email", "postgresql@.service": "echo $(ls /etc/postgresql)-main"}
+    name = do(lab, names.get(unit, "basename $(readlink /srv/saas/current)")).strip()
     return unit.replace("@.", f"@{name}.")
 
 
@@ -37,9 +39,25 @@ def test_they_are_sandboxed(working: Lab, unit: str, most: int) -> None:
     do(working, f"systemd-analyze security --no-pager --threshold={most} {instance(working, unit)}")
 
 
-def test_nginx_gets_up_again(working: Lab) -> None:
-    do(working, "systemctl kill --kill-whom main --signal KILL nginx")
+@pytest.mark.parametrize("unit", [*LASTING, "saas.slice"])
+def test_none_takes_the_whole_machine(working: Lab, unit: str) -> None:
+    total = int(do(working, "awk '/^MemTotal/ {print $2}' /proc/meminfo")) * 1024
 
-    wait_until_shown(working, "systemctl show --property=SubState,NRestarts nginx", "NRestarts=1\nSubState=running")
+    limit = int(do(working, f"systemctl show --property=MemoryMax --value {instance(working, unit)}"))
 
-    assert proof.visit(working).browser.get("/health/").ok
+    assert limit <= total * 3 // 4
+
+
+@pytest.mark.parametrize("unit", LASTING)
+def test_none_takes_every_process_there_may_be(working: Lab, unit: str) -> None:
+    assert int(do(working, f"systemctl show --property=TasksMax --value {instance(working, unit)}")) <= 512
+
+
+@pytest.mark.parametrize("unit", ["nginx.service", "postgresql@.service"])
+def test_those_of_debian_get_up_again(working: Lab, unit: str) -> None:
+    named = instance(working, unit)
+    do(working, f"systemctl kill --kill-whom main --signal KILL {named}")
+
+    wait_until_shown(working, f"systemctl show --property=SubState,NRestarts {named}", "NRestarts=1\nSubState=running")
+
+    assert proof.wait_for(lambda: proof.visit(working).browser.get("/health/").ok, 60)
