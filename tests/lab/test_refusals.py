@@ -1,5 +1,6 @@
 """What site.yml says to a host that will not do, and that it leaves it as it was."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -22,10 +23,42 @@ def test_it_refuses_a_distribution_it_was_not_proved_on(lab: Lab) -> None:
     assert "saas runs Debian 12; this playbook is for Debian 99." in text
 
 
-def test_it_refuses_a_disk_that_is_too_small(lab: Lab) -> None:
-    text = refusal(lab, preflight_free_disk_mb=10**9)
+def test_it_tells_everything_that_is_wrong_with_a_host_at_once(lab: Lab) -> None:
+    machine.execute(lab, "saas", "systemd-run", "--quiet", "--unit=taker", "python3", "-m", "http.server", "443")
+    short = {"preflight_free_disk_mb": 10**9, "preflight_memory_mb": 10**8, "preflight_clock_skew": -1}
+    try:
+        text = refusal(lab, site_tls="acme", site_domain="nowhere.saas.test", **short)
+    finally:
+        machine.execute(lab, "saas", "systemctl", "stop", "taker")
 
     assert "MB free on /, /srv or /var; 1000000000 MB are needed." in text
+    assert "MB of memory; 100000000 MB are needed." in text
+    assert "The clock of saas is" in text
+    assert "that the site needs (port=program): 443=python3. Stop and disable" in text
+    assert "site_domain is nowhere.saas.test, for which saas finds no address" in text
+
+
+def test_it_refuses_to_lock_out_who_comes_with_a_password(lab: Lab) -> None:
+    machine.execute(lab, "saas", "useradd", "--create-home", "--groups=sudo", "typist")
+    machine.execute(lab, "saas", "chpasswd", stdin="typist:open sesame")
+    password = {"ansible_user": "typist", "ansible_password": "open sesame", "ansible_become_password": "open sesame"}
+    # Neither the lab's key nor a connection that is kept open.
+    alone = {"ansible_ssh_private_key_file": "/dev/null", "ansible_control_path": "none"}
+    arguments = shlex.join(machine.ssh_options(lab)).replace("BatchMode=yes", "BatchMode=no")
+
+    text = refusal(lab, ansible_ssh_common_args=arguments, **password, **alone)
+
+    assert "saas was not reached with a key, as far as its journal tells" in text
+    assert "open sesame" not in text
+
+
+def test_it_refuses_to_lock_root_out(lab: Lab) -> None:
+    machine.execute(lab, "saas", "cp", "-r", "/home/admin/.ssh", "/root/")
+    machine.execute(lab, "saas", "chown", "-R", "root:", "/root/.ssh")
+
+    text = refusal(lab, ansible_user="root")
+
+    assert "saas is reached as root, whom this playbook would lock out." in text
 
 
 def test_it_refuses_a_user_who_may_not_use_sudo(lab: Lab) -> None:
