@@ -9,7 +9,7 @@ LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup up down status ssh check test chaos bench-deploy bench-logging lock
+.PHONY: help setup up down status ssh check test test-cluster chaos bench-deploy bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -54,8 +54,13 @@ test: check ## Everything: `make check`, real servers, a browser, and a machine 
 	@for folder in tests/deploy tests/log_strategies tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
-	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit tests/lab
+	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit --ignore tests/lab/test_cluster.py tests/lab
 	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no $(PROVED_ON_13)
+
+# Not in every run: with it, make test would take more than an hour on two cores.
+test-cluster: setup ## Seven machines from the same site.yml, scanned by a stranger, rebooted, and grown by one; DEBIAN=12
+	@$(LAB) packages
+	@$(BIN)/pytest --quiet --capture=no tests/lab/test_cluster.py
 
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
 	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
