@@ -63,11 +63,11 @@ def counts(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in (pair.split("=") for pair in text.split())}
 
 
-def run(lab: Lab, playbook: str, log: Path, *, tags: str = "all", limit: str = "", **variables: Any) -> Progress:
-    """Run the playbook against the lab with the extra variables; LabError with the part that failed."""
+def run(lab: Lab, playbook: str, log: Path, *options: str, **variables: Any) -> Progress:
+    """Run the playbook against the lab with ansible-playbook's options; LabError with the part that failed."""
     log.write_text("", encoding="utf-8")
-    argv = [str(paths.BIN / "ansible-playbook"), "--inventory", str(lab.inventory), playbook]
-    argv += ["--tags", tags, *(["--limit", limit] if limit else []), "--extra-vars", json.dumps(variables)]
+    argv = [str(paths.BIN / "ansible-playbook"), "--inventory", str(lab.inventory), playbook, *options]
+    argv += ["--extra-vars", json.dumps(variables)]
     with console.Live() as live:
         progress = Progress(live)
         code = stream(argv, log, progress.read, cwd=paths.ANSIBLE, env=ENVIRONMENT)

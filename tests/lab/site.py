@@ -25,7 +25,7 @@ def deploy(
 ) -> None:
     """Run those roles again, with what an inventory would set."""
     release = snapshot.take(paths.ROOT)
-    playbook.run(lab, "site.yml", lab.directory / "site.log", tags=tags, app_release_ref=release, **variables)
+    playbook.run(lab, "site.yml", lab.directory / "site.log", f"--tags={tags}", app_release_ref=release, **variables)
 
 
 def get(lab: Lab, path: str) -> requests.Response:

@@ -188,7 +188,7 @@ def test_a_new_worker_joins_without_touching_the_others(cluster: Lab, deployed: 
     release, before = machine.execute(cluster, "worker1", "readlink", "/srv/saas/current"), started(cluster)
 
     with console.step("Adding a worker", "new worker"):
-        result = playbook.run(grown, "site.yml", grown.directory / "worker3.log", limit=NEW)
+        result = playbook.run(grown, "site.yml", grown.directory / "worker3.log", f"--limit={NEW}")
 
     assert set(result.recap) - {"localhost"} == {NEW}
     # What is new elsewhere is that two firewalls let it in.
