@@ -17,6 +17,14 @@ def refusal(lab: Lab, **variables: Any) -> str:
     return " ".join(str(caught.value).split())
 
 
+def typing(lab: Lab, user: str) -> dict[str, str]:
+    """That user's password, and neither the lab's key nor a connection that is kept open."""
+    arguments = shlex.join(machine.ssh_options(lab)).replace("BatchMode=yes", "BatchMode=no")
+    alone = {"ansible_ssh_private_key_file": "/dev/null", "ansible_control_path": "none"}
+    password = {"ansible_password": "open sesame", "ansible_become_password": "open sesame"}
+    return {"ansible_user": user, "ansible_ssh_common_args": arguments, **password, **alone}
+
+
 def test_it_refuses_a_distribution_it_was_not_proved_on(lab: Lab) -> None:
     text = refusal(lab, preflight_distributions=["Debian 99"])
 
@@ -38,15 +46,31 @@ def test_it_tells_everything_that_is_wrong_with_a_host_at_once(lab: Lab) -> None
     assert "site_domain is nowhere.saas.test, for which saas finds no address" in text
 
 
+def test_clocks_are_compared_whatever_their_time_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+
+    text = refusal(lab, preflight_distributions=["Debian 99"])
+
+    assert "saas runs Debian" in text
+    assert "The clock of" not in text
+
+
+def test_it_refuses_to_end_passwords_where_sshd_asks_for_one_besides_the_key(lab: Lab) -> None:
+    rule = "printf 'Match User admin\n  AuthenticationMethods publickey publickey,password\n'"
+    machine.execute(lab, "saas", "sh", "-c", f"{rule} >/etc/ssh/sshd_config.d/methods.conf")
+    try:
+        text = refusal(lab)
+    finally:
+        machine.execute(lab, "saas", "rm", "/etc/ssh/sshd_config.d/methods.conf")
+
+    assert "sshd on saas asks admin for a password besides the key" in text
+
+
 def test_it_refuses_to_lock_out_who_comes_with_a_password(lab: Lab) -> None:
     machine.execute(lab, "saas", "useradd", "--create-home", "--groups=sudo", "typist")
     machine.execute(lab, "saas", "chpasswd", stdin="typist:open sesame")
-    password = {"ansible_user": "typist", "ansible_password": "open sesame", "ansible_become_password": "open sesame"}
-    # Neither the lab's key nor a connection that is kept open.
-    alone = {"ansible_ssh_private_key_file": "/dev/null", "ansible_control_path": "none"}
-    arguments = shlex.join(machine.ssh_options(lab)).replace("BatchMode=yes", "BatchMode=no")
 
-    text = refusal(lab, ansible_ssh_common_args=arguments, **password, **alone)
+    text = refusal(lab, **typing(lab, "typist"))
 
     assert "saas was not reached with a key, as far as its journal tells" in text
     assert "open sesame" not in text
@@ -59,6 +83,18 @@ def test_it_refuses_to_lock_root_out(lab: Lab) -> None:
     text = refusal(lab, ansible_user="root")
 
     assert "saas is reached as root, whom this playbook would lock out." in text
+
+
+def test_it_refuses_to_lock_out_root_who_comes_with_a_password(lab: Lab) -> None:
+    machine.execute(lab, "saas", "chpasswd", stdin="root:open sesame")
+    machine.execute(lab, "saas", "sh", "-c", "echo PermitRootLogin yes >/etc/ssh/sshd_config.d/root.conf")
+    machine.execute(lab, "saas", "systemctl", "reload", "ssh")
+    try:
+        text = refusal(lab, **typing(lab, "root"), ssh_passwords=True, ssh_root=True)
+    finally:
+        machine.execute(lab, "saas", "rm", "/etc/ssh/sshd_config.d/root.conf")
+
+    assert "saas was not reached with a key, as far as its journal tells, and root may log in with a key only." in text
 
 
 def test_it_refuses_a_user_who_may_not_use_sudo(lab: Lab) -> None:
