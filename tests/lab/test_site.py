@@ -15,6 +15,13 @@ def test_a_second_run_changes_nothing(lab: Lab, first_run: playbook.Progress) ->
     assert {host: counts["changed"] for host, counts in second.recap.items()} == dict.fromkeys(second.recap, 0)
 
 
+def test_check_mode_foresees_nothing_then(lab: Lab, first_run: playbook.Progress) -> None:
+    with console.step("Deploying in check mode", "check mode"):
+        foreseen = playbook.run(lab, "site.yml", lab.directory / "check.log", "--check", "--diff")
+
+    assert foreseen.changed == []
+
+
 def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: playbook.Progress) -> None:
     with console.step("Proving that it works", "proof"):
         proof.prove(lab)
