@@ -32,7 +32,7 @@ CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x09), *range(0x0A,
 # A traceback has lines of its own.
 IN_TRACEBACK = {number: text for number, text in CONTROLS.items() if number != ord("\n")}
 
-# Of every handler, the standard library's too.
+# Of every handler, the standard library's too; assigning to a method is what mypy minds.
 logging.Handler.handleError = unwritten.tell  # type: ignore[assignment, method-assign]
 
 
