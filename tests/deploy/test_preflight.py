@@ -16,12 +16,12 @@ GOOD = {
     "site_tls": "selfsigned",
 }
 # Port 1 of loopback answers nobody: a run that gets past the variables ends there.
-HOST = "vm ansible_host=127.0.0.1 ansible_port=1 preflight_connection_timeout=1"
+HOST = "vm ansible_host=127.0.0.1 ansible_port=1"
 
 
 def inventory(variables: dict[str, str], groups: list[str], host: str = HOST) -> str:
     members = "".join(f"[{group}]\nvm\n" for group in groups)
-    values = "".join(f"{name}={value}\n" for name, value in variables.items())
+    values = "".join(f"{name}={value}\n" for name, value in ({"preflight_connection_timeout": "1"} | variables).items())
     return f"{host}\n{members}[all:vars]\n{values}"
 
 
@@ -110,7 +110,10 @@ def test_an_authority_is_asked_for_a_name_and_not_for_an_address(tmp_path: Path)
 
 
 def test_an_authority_is_asked_by_one_web_host(tmp_path: Path) -> None:
-    code, output = run(tmp_path, inventory(GOOD | {"site_tls": "acme"}, GROUPS) + "[web]\nother\n")
+    code, output = run(
+        tmp_path,
+        inventory(GOOD | {"site_tls": "acme"}, GROUPS) + "[web]\nother ansible_host=127.0.0.1 ansible_port=1\n",
+    )
 
     assert code == 2
     assert 'site_tls is "acme", and the group web has 2 hosts' in output
@@ -143,7 +146,7 @@ def test_it_does_not_print_the_mail_password(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", ["database", "redis", "scheduler", "monitor"])
 def test_it_refuses_two_of_what_there_is_one_of(tmp_path: Path, group: str) -> None:
-    code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[{group}]\nother\n")
+    code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[{group}]\nother ansible_host=127.0.0.1 ansible_port=1\n")
 
     assert code == 2
     assert f"More than one host is in {group}." in output
@@ -160,7 +163,9 @@ def test_it_refuses_two_of_what_there_is_one_of(tmp_path: Path, group: str) -> N
 def test_hosts_of_a_cluster_need_an_address_each(tmp_path: Path, addresses: tuple[str, str], sentence: str) -> None:
     first, other = (f" private_address={address}" if address else "" for address in addresses)
 
-    code, output = run(tmp_path, inventory(GOOD, GROUPS, HOST + first) + f"[web]\nother{other}\n")
+    code, output = run(
+        tmp_path, inventory(GOOD, GROUPS, HOST + first) + f"[web]\nother ansible_host=127.0.0.1 ansible_port=1{other}\n"
+    )
 
     assert code == 2
     assert sentence in output
