@@ -5,11 +5,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN ?= 12
+ROLES ?= $(notdir $(wildcard deploy/ansible/roles/*))
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup up down status ssh check test test-cluster chaos bench-deploy bench-logging lock
+.PHONY: help setup up down status ssh check test test-cluster molecule chaos bench-deploy bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -61,6 +62,12 @@ test: check ## Everything: `make check`, real servers, a browser, and a machine 
 test-cluster: setup ## Seven machines from the same site.yml, scanned by a stranger, rebooted, and grown by one; DEBIAN=12
 	@$(LAB) packages
 	@$(BIN)/pytest --quiet --capture=no tests/lab/test_cluster.py
+
+# Not in every run either: the tests of tests/lab look at the same roles, and more closely.
+molecule: up ## Each role's Molecule scenario on the machine of `make up`; ROLES='redis nginx'
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; for role in $(ROLES); do \
+	  (cd deploy/ansible/roles/$$role && molecule test) || exit; \
+	done
 
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
 	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))

@@ -33,6 +33,14 @@ def test_every_input_has_prose_that_ends_as_a_sentence(role: Path) -> None:
     assert [name for name, spec in options.items() if not spec["description"].endswith(".")] == []
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_role_has_a_scenario_of_its_own_tag(role: Path) -> None:
+    scenario = load(role / "molecule/default/molecule.yml")
+
+    assert scenario["provisioner"]["env"]["ANSIBLE_RUN_TAGS"] == role.name
+    assert (role / f"molecule/default/tests/test_{role.name}.py").exists()
+
+
 def test_site_yml_runs_every_role() -> None:
     plays = yaml.safe_load((DEPLOY / "ansible/site.yml").read_text())
     used = {role["role"] for play in plays for role in play.get("roles", [])}
