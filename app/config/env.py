@@ -96,6 +96,10 @@ def choice(name: str, default: str, allowed: Collection[str]) -> str:
     return value
 
 
+def words(name: str) -> list[str]:
+    return [part.strip() for part in text(name, "").split(",") if part.strip()]
+
+
 def hosts(name: str, default: str | None = None) -> list[str]:
     found = [part.strip() for part in text(name, default).split(",") if part.strip()]
     if not found or not all(host == "*" or is_host(host) for host in found):

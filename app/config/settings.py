@@ -22,6 +22,7 @@ DEBUG = env.boolean("DEBUG")
 LOCAL = DEBUG or TESTING
 
 SECRET_KEY = env.text("SECRET_KEY", "local-development-only-not-a-secret" if LOCAL else None)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
 SITE_URL = env.site("SITE_URL", "http://localhost:8000" if LOCAL else None)
 

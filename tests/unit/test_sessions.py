@@ -1,6 +1,8 @@
+from django.conf import settings
 from django.test import TestCase
 
 from core.sessions import SessionStore
+from tests.unit.factories import user
 
 
 class SessionStoreTests(TestCase):
@@ -22,3 +24,20 @@ class SessionStoreTests(TestCase):
             response = self.client.get("/")
 
         self.assertRedirects(response, "/accounts/login/?next=/")
+
+
+class KeyTests(TestCase):
+    def setUp(self) -> None:
+        self.client.force_login(user())
+
+    def test_a_session_outlives_its_key_as_long_as_that_is_a_fallback(self) -> None:
+        with self.settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=[settings.SECRET_KEY]):
+            response = self.client.get("/")
+
+        self.assertContains(response, "Hello, bo")
+
+    def test_a_session_ends_with_its_key(self) -> None:
+        with self.settings(SECRET_KEY="new"):
+            response = self.client.get("/")
+
+        self.assertRedirects(response, "/accounts/login/?next=/", fetch_redirect_response=False)

@@ -54,6 +54,10 @@ class ProductionTests(SimpleTestCase):
     def test_mails_go_to_the_folder_of_email_url_wherever_a_process_starts(self) -> None:
         self.assertEqual(read(EMAIL_URL="filemail:///var/my%20mails")["EMAIL_FILE_PATH"], "/var/my mails")
 
+    def test_fallbacks_of_the_key_are_separated_by_commas(self) -> None:
+        self.assertEqual(read(SECRET_KEY_FALLBACKS="old, older,")["SECRET_KEY_FALLBACKS"], ["old", "older"])
+        self.assertEqual(read()["SECRET_KEY_FALLBACKS"], [])
+
     def test_a_file_adds_what_the_environment_lacks(self) -> None:
         with NamedTemporaryFile("w") as file:
             file.write("EMAIL_TIMEOUT=7\nSITE_URL=https://example.com\n")
