@@ -12,6 +12,8 @@ from config import env
 from config.logging import LEVELS, STRATEGIES, Place, build
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# On a VM the folder of a release has its name.
+RELEASE = BASE_DIR.parent.name
 TESTING = sys.argv[1:2] == ["test"] or "PYTEST_VERSION" in os.environ
 if not TESTING:
     # Tests need no environment, and must not depend on a developer's.
@@ -42,6 +44,7 @@ MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
     # First, so that what the others answer has its header too.
     "core.middleware.content_security_policy",
+    "core.middleware.name_release",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "core.identifiers.remember_request",
@@ -158,8 +161,7 @@ LOGGING = build(
         LOGS_DIR,
         celery=env.choice("CELERY_LOG_LEVEL", "ERROR", LEVELS),
         sentry_dsn=env.dsn("SENTRY_DSN"),
-        # On a VM the folder of a release has its name.
-        release=BASE_DIR.parent.name,
+        release=RELEASE,
     ),
     django=env.choice("DJANGO_LOG_LEVEL", "INFO", LEVELS),
     task=env.choice("CELERY_TASK_LOG_LEVEL", "ERROR", LEVELS),
@@ -222,8 +224,8 @@ CELERY_TASK_ROUTES = {
     "core.tasks.request_password_reset": {"queue": "email"},
     "core.tasks.record_dead_letter": {"queue": "dead_letter"},
 }
-# Celery's own drops what it cannot read or does not know.
-CELERY_WORKER_CONSUMER = "core.durable.failures:BuryingConsumer"
+# Celery's own drops what it cannot read or does not know, and keeps what it has fetched while it stops.
+CELERY_WORKER_CONSUMER = "core.draining:DrainingConsumer"
 DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400)
 # A message that nobody acknowledged comes again after so long, and may have to wait in its queue as long again.
 REDELIVERED = 2 * CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]

@@ -56,3 +56,9 @@ def record_dead_letter(self: Task[Any, Any], letter: dict[str, Any]) -> str:
         return letters.store(letter)
     except (OperationalError, InterfaceError) as error:
         raise self.retry(exc=error, countdown=10) from error
+
+
+@shared_task
+def report_release() -> str:
+    """What `manage.py probe` sends through each queue."""
+    return str(settings.RELEASE)

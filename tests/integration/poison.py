@@ -47,6 +47,11 @@ def sleep_on() -> None:
 
 
 @shared_task(ignore_result=True)
+def take(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@shared_task(ignore_result=True)
 def hang() -> None:
     time.sleep(300)
 

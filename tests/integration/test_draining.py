@@ -1,0 +1,53 @@
+"""A worker that is told to stop while it runs tasks and has fetched more."""
+
+import signal
+
+import pytest
+from celery import Celery
+
+from tests.integration.conftest import Start
+from tests.integration.servers import ROOT, Process, Redis, wait_until
+
+RUNNING, FETCHED = 2, 6
+
+
+@pytest.fixture
+def busy(start: Start, redis_server: Redis, sender: Celery) -> Process:
+    """Two of its tasks run, as many as it has processes, and six more wait in it."""
+    redis_server.client().flushall()
+    command = ("celery", "-A", "config", "worker", "-Q", "celery", "-c", str(RUNNING), "-l", "info")
+    process = start(*command, "-I", "tests.integration.poison", PYTHONPATH=str(ROOT))
+    wait_until(lambda: " ready." in process.output(), "the worker is ready")
+    for _ in range(RUNNING + FETCHED):
+        sender.send_task("tests.integration.poison.take", (8,))
+    wait_until(lambda: unacknowledged(redis_server) == RUNNING + FETCHED, "all are fetched")
+    return process
+
+
+def unacknowledged(server: Redis) -> int:
+    return int(server.client().hlen("unacked"))
+
+
+def queued(server: Redis) -> int:
+    return int(server.client().llen("celery"))
+
+
+def test_it_hands_back_what_it_has_not_begun_and_finishes_the_rest(busy: Process, redis_server: Redis) -> None:
+    busy.popen.send_signal(signal.SIGTERM)
+
+    wait_until(lambda: queued(redis_server) == FETCHED, "what waits is handed back", seconds=5)
+    assert unacknowledged(redis_server) == RUNNING
+    assert busy.popen.wait(30) == 0
+    assert busy.output().count("succeeded in") == RUNNING
+    assert (queued(redis_server), unacknowledged(redis_server)) == (FETCHED, 0)
+
+
+def test_it_hands_everything_back_when_it_may_not_wait(busy: Process, redis_server: Redis) -> None:
+    busy.popen.send_signal(signal.SIGTERM)
+    wait_until(lambda: queued(redis_server) == FETCHED, "what waits is handed back", seconds=5)
+
+    busy.popen.send_signal(signal.SIGQUIT)
+
+    busy.popen.wait(8)
+    assert (queued(redis_server), unacknowledged(redis_server)) == (RUNNING + FETCHED, 0)
+    assert "succeeded in" not in busy.output()
