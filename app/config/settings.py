@@ -28,9 +28,9 @@ SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else None)
 SITE_URL = env.site("SITE_URL", "http://localhost:8000" if LOCAL else None)
 
+OUR_APPS = ["core", "accounts"]
 INSTALLED_APPS = [
-    "core",
-    "accounts",
+    *OUR_APPS,
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

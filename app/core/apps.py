@@ -7,3 +7,4 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from core import checks  # noqa: F401, PLC0415
         from core.durable import failures  # noqa: F401, PLC0415
+        from core.schema import checks as schema_checks  # noqa: F401, PLC0415
