@@ -137,6 +137,29 @@ def test_it_tells_every_problem_at_once(tmp_path: Path) -> None:
         assert f"- {problem}" in output
 
 
+def test_it_tells_what_a_role_would_refuse_later(tmp_path: Path) -> None:
+    wrong = {
+        "nginx_log": "paper",
+        "postgresql_max_connections": "many",
+        "celery_worker_instances": "[{'name': 'email'}]",
+    }
+
+    code, output = run(tmp_path, inventory(GOOD | wrong, GROUPS))
+
+    assert code == 2
+    assert "value of nginx_log must be one of: journal, file, got: paper" in output
+    assert "postgresql_max_connections" in output
+    assert "missing required arguments: concurrency, queues found in celery_worker_instances" in output
+    assert "vm cannot be reached over SSH" in output
+
+
+def test_what_the_inventory_makes_of_facts_is_left_to_the_roles(tmp_path: Path) -> None:
+    code, output = run(tmp_path, inventory(GOOD | {"gunicorn_threads": "{{ ansible_facts.nonsense }}"}, GROUPS))
+
+    assert code == 2
+    assert "vm cannot be reached over SSH" in output
+
+
 def test_it_does_not_print_the_mail_password(tmp_path: Path) -> None:
     _, output = run(tmp_path, inventory(GOOD | {"site_email_url": "smtp://user:hunter2@"}, GROUPS), "-v")
 

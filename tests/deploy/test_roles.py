@@ -48,6 +48,12 @@ def test_site_yml_runs_every_role() -> None:
     assert used == {role.name for role in ROLES}
 
 
+def test_preflight_checks_the_inputs_of_every_other_role() -> None:
+    checked = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_roles"]
+
+    assert checked == [role.name for role in ROLES if role.name != "preflight"]
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_every_service_has_the_sandbox(unit: Path) -> None:
     drop_in = unit.with_name(f"{unit.name}.d") / "sandbox.conf"
