@@ -1,6 +1,7 @@
 """The same playbook on seven machines, each with its own part, and a stranger who may reach next to nothing."""
 
 import json
+import shlex
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,17 @@ def test_flower_is_there_on_either_web_host_and_knows_every_worker(
         assert sorted(json.loads(answer.text)) == sorted(
             f"{queue}@{worker}" for queue in ("celery", "email") for worker in ("worker1", "worker2")
         )
+
+
+def test_the_database_s_clients_insist_on_tls_and_on_the_server_that_knows_them(
+    cluster: Lab, deployed: playbook.Progress
+) -> None:
+    script = "from django.db import connection as c; c.ensure_connection(); print(c.connection.info.get_parameters())"
+    for host in ("worker1", "control"):
+        told = do(cluster, shlex.join(["saas", "manage", "shell", "--no-imports", "--command", script]), host=host)
+
+        assert "'sslmode': 'require'" in told
+        assert "'channel_binding': 'require'" in told
 
 
 @pytest.mark.parametrize(
