@@ -8,6 +8,7 @@ import yaml
 
 from lab import machine, playbook, proof
 from lab.labs import Lab
+from tests.lab.hosts import do
 
 KEYS = ("saas:test:a", "saas:test:b")
 
@@ -35,12 +36,22 @@ def test_the_application_may_do_its_work_alone(
     assert "NOPERM" in redis(lab, "saas", secrets(lab)["secret_redis_password"], *command)
 
 
-@pytest.mark.parametrize("command", [("del", "email"), ("lpush", "celery", "{}"), ("get", "saas:beat:tick")])
+@pytest.mark.parametrize(
+    "command", [("del", "email"), ("lpush", "celery", "{}"), ("get", "saas:beat:tick"), ("del", "unacked")]
+)
 def test_flower_may_look_at_queues_alone(lab: Lab, first_run: playbook.Progress, command: tuple[str, ...]) -> None:
     assert "NOPERM" in redis(lab, "flower", secrets(lab)["secret_redis_flower_password"], *command)
 
 
+def test_flower_cannot_lead_messages_elsewhere(lab: Lab, first_run: playbook.Progress) -> None:
+    password = secrets(lab)["secret_redis_flower_password"]
+
+    assert "NOPERM" in redis(lab, "flower", password, "sadd", "_kombu.binding.email", "elsewhere")
+
+
 def test_flower_hears_from_the_workers(lab: Lab, first_run: playbook.Progress) -> None:
+    people = secrets(lab)["secret_redis_operations_password"]
+    redis(lab, "operations", people, "acl", "log", "reset")
     answer = proof.visit(lab).browser.get(
         "/flower/api/workers?refresh=true", auth=("flower", secrets(lab)["secret_flower_password"])
     )
@@ -48,6 +59,15 @@ def test_flower_hears_from_the_workers(lab: Lab, first_run: playbook.Progress) -
     workers: dict[str, Any] = json.loads(answer.text)
     assert sorted(name.partition("@")[0] for name in workers) == ["celery", "email"]
     assert all(worker["active_queues"] for worker in workers.values())
+    assert redis(lab, "operations", people, "acl", "log").strip() == ""
+
+
+def test_flower_knows_no_secret_of_the_application(lab: Lab, first_run: playbook.Progress) -> None:
+    environment = do(lab, "cat /proc/$(systemctl show --property=MainPID --value flower)/environ")
+    names = ("secret_django_key", "secret_database_worker_password", "secret_redis_password")
+
+    assert "FLOWER_BASIC_AUTH" in environment
+    assert [name for name in names if secrets(lab)[name] in environment] == []
 
 
 def test_the_workers_answer_the_application(lab: Lab, first_run: playbook.Progress) -> None:
