@@ -90,6 +90,17 @@ def failed(known: set[str]) -> list[Finding]:
     return [Finding(WARNING, row.split()[0], "failed") for row in rows if row.split()[0] not in known]
 
 
+def firewall(limits: Limits) -> list[Finding]:
+    """Its unit stays active when another program empties the rules."""
+    if not (WANTED / "firewall.nft").exists():
+        return []
+    argv = ("nft", "list", "chain", "inet", "saas", "input")
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    if "policy drop" in done.stdout:
+        return [Finding(OK, "firewall", "lets in what it should")]
+    return [Finding(CRITICAL, "firewall", "lets everything in: its rules are gone")]
+
+
 def disks(limits: Limits) -> list[Finding]:
     folders = {Path(folder).stat().st_dev: folder for folder in reversed(FOLDERS) if Path(folder).is_dir()}
     return [judge_disk(limits, folder) for folder in sorted(folders.values())]

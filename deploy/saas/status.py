@@ -19,7 +19,7 @@ Part = Callable[[Limits], list[Finding]]
 
 def run(arguments: argparse.Namespace) -> int:
     known = load()
-    parts: list[Part] = [host.units, answers.answers, service.look, host.disks, host.certificate]
+    parts: list[Part] = [host.units, answers.answers, service.look, host.firewall, host.disks, host.certificate]
     findings = [finding for part in parts for finding in attempt(part, known)]
     worst = max(finding.level for finding in findings)
     print(as_json(findings, worst) if arguments.json else as_text(findings, worst))

@@ -188,6 +188,15 @@ def disk_full(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
+def firewall_emptied(lab: Lab) -> Iterator[None]:
+    do(lab, "nft flush ruleset")
+    try:
+        yield
+    finally:
+        do(lab, "systemctl restart saas-firewall")
+
+
+@contextmanager
 def certificate_ends(lab: Lab) -> Iterator[None]:
     with kept(lab, f"{CERTIFICATE}/fullchain.pem"):
         new = (

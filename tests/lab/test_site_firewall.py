@@ -7,7 +7,8 @@ import pytest
 
 from lab import machine
 from lab.labs import FIRST_MACHINE, Lab
-from tests.lab.hosts import do, wait_until_shown
+from tests.lab.hosts import do, shell, wait_until_shown
+from tests.lab.site import deploy
 
 pytestmark = pytest.mark.usefixtures("first_run")
 SCAN = Path(__file__).with_name("scan.py").read_text(encoding="utf-8")
@@ -46,6 +47,15 @@ def test_a_restart_replaces_the_rules(lab: Lab) -> None:
 
     assert do(lab, "nft list table inet saas") == before
     assert before.count("dport") == 3
+
+
+def test_rules_that_another_program_empties_are_missed_and_brought_back(lab: Lab) -> None:
+    do(lab, "nft flush ruleset")
+    assert "CRITICAL firewall" in shell(lab, "saas status").text
+
+    deploy(lab, "firewall")
+
+    assert "policy drop" in do(lab, "nft list table inet saas")
 
 
 def test_everything_of_ours_listens_on_loopback_but_nginx(lab: Lab) -> None:

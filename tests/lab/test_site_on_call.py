@@ -36,6 +36,7 @@ CASES = {
     "Nothing is in Flower": Case(faults.flower_stopped),
     "Mails are refused": Case(faults.mail_refused, remedied=False, before=NOBODY),
     "The disk is full": Case(faults.disk_full, remedied=False, before={"place": "/var/lib/redis"}),
+    "The firewall is open": Case(faults.firewall_emptied),
     "The certificate is about to end": Case(faults.certificate_ends, remedied=False),
     "Beat is not firing": Case(faults.beat_hangs),
 }
