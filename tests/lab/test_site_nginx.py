@@ -36,11 +36,11 @@ def operator(lab: Lab, first_run: object) -> Browser:
     return browser
 
 
-def hello(lab: Lab, version: ssl.TLSVersion) -> ssl.SSLSocket:
+def hello(lab: Lab, version: ssl.TLSVersion, ciphers: str = "DEFAULT:@SECLEVEL=0") -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     # Or this side would refuse the old versions itself.
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.set_ciphers(ciphers)
     context.minimum_version = context.maximum_version = version
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context.wrap_socket(socket.create_connection((lab.address(FIRST_MACHINE), 443), timeout=30))
@@ -57,6 +57,11 @@ def test_it_speaks_http_2_over_tls(lab: Lab, stranger: Browser, version: ssl.TLS
 def test_it_speaks_no_older_tls(lab: Lab, stranger: Browser, version: ssl.TLSVersion) -> None:
     with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
         hello(lab, version)
+
+
+def test_it_speaks_tls_1_2_with_authenticated_encryption_alone(lab: Lab, stranger: Browser) -> None:
+    with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+        hello(lab, ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0")
 
 
 @pytest.mark.parametrize(
