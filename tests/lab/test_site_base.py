@@ -4,8 +4,9 @@ import pytest
 
 from lab import machine
 from lab.labs import FIRST_MACHINE, Lab
-from lab.shell import attempt
+from lab.shell import LabError, attempt
 from tests.lab.hosts import do
+from tests.lab.site import deploy
 
 pytestmark = pytest.mark.usefixtures("first_run")
 
@@ -17,6 +18,25 @@ def test_ssh_offers_nothing_but_keys(lab: Lab) -> None:
     refused = attempt([*command[:-2], *without, *command[-2:]]).stderr
 
     assert "Permission denied (publickey)." in refused
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "sentence"),
+    [
+        ("00-a.conf", "PasswordAuthentication yes", "root: passwordauthentication yes"),
+        ("99-z.conf", "Match User admin\n  PasswordAuthentication yes", "admin: passwordauthentication yes"),
+    ],
+)
+def test_what_undoes_that_is_told(lab: Lab, name: str, rule: str, sentence: str) -> None:
+    file = f"/etc/ssh/sshd_config.d/{name}"
+    do(lab, f"printf '{rule}\n' >{file}")
+    try:
+        with pytest.raises(LabError) as caught:
+            deploy(lab, "base")
+    finally:
+        do(lab, f"rm {file}; systemctl reload ssh")
+
+    assert sentence in " ".join(str(caught.value).split())
 
 
 def test_root_cannot_log_in_even_with_a_key(lab: Lab) -> None:
