@@ -5,12 +5,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN ?= 12
+PORT ?= 8000
+BROKER ?= memory
+# Beside the site's own, so that two clones can run at once.
+export REDIS_PORT := $(shell expr $(PORT) + 1)
 ROLES ?= $(notdir $(wildcard deploy/ansible/roles/*))
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup up down status ssh check test test-cluster molecule chaos bench-deploy bench-logging lock
+.PHONY: help setup dev up down status ssh check test test-cluster molecule chaos bench-deploy bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -18,13 +22,47 @@ setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 
 .venv/.synced: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/lab/install-python
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
-	@[ -x $(BIN)/pip ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
-	@echo "==> Installing the locked tools into .venv (the first time takes a minute)"
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
-	@$(BIN)/uv pip sync --quiet requirements/dev.txt
+	$(call sync,dev, (the first time takes a minute))
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@; echo "    ✓ it took $$(($$(date +%s) - $(shell date +%s))) s"
+
+# What `make dev` needs, where `make setup` has not been run: an eighth of all tools, and nothing of root.
+.venv/.local: requirements/bootstrap.txt requirements/local.txt
+	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(NO_VENV)" >&2; exit 1; }
+	$(call sync,local)
+	@touch $@
+
+NO_VENV := This Python makes no virtual environments: install what does (python3-venv on Debian), or name another: make dev PYTHON=/path/to/python3
+define sync
+@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+@[ -x $(BIN)/pip ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
+@echo "==> Installing the locked tools into .venv$(2)"
+@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+@$(BIN)/uv pip sync --quiet requirements/$(1).txt
+endef
+
+dev: $(if $(wildcard .venv/.synced),setup,.venv/.local) ## Run the site alone, with worker, Beat and an inbox; PORT=8000 BROKER=redis
+	@$(if $(filter memory redis,$(BROKER)),,echo "BROKER is memory or redis, not “$(BROKER)”." >&2; exit 1)
+	@$(if $(filter redis,$(BROKER)),command -v redis-server >/dev/null || { echo "$(NO_REDIS)" >&2; exit 1; })
+	@cd app && $(if $(filter redis,$(BROKER)),$(APART),exec ../$(BIN)/python manage.py runserver --demo localhost:$(PORT))
+
+NO_REDIS := There is no redis-server here: install it (Debian: apt-get install redis-server, macOS: brew install redis), or do without: make dev
+APART := ../$(BIN)/python manage.py demo && exec ../$(BIN)/honcho start --procfile ../deploy/dev/Procfile --app-root . --env /dev/null --port $(PORT)
+# Neither a .env nor the shell's variables have a say here: what is to differ is said on make's command line.
+dev: export ENV_FILE := /dev/null
+dev: export DEBUG := true
+dev: export SECRET_KEY :=
+dev: export SECRET_KEY_FALLBACKS :=
+dev: export ALLOWED_HOSTS :=
+dev: export SITE_URL := http://localhost:$(PORT)
+dev: export DATABASE_URL := sqlite:///$(CURDIR)/db.sqlite3
+dev: export EMAIL_URL := inbox://
+dev: export CELERY_BROKER_URL := $(if $(filter redis,$(BROKER)),redis://localhost:$(REDIS_PORT)/0)
+dev: export CELERY_RESULT_BACKEND := $(if $(filter redis,$(BROKER)),redis://localhost:$(REDIS_PORT)/1)
+dev: export CELERY_ALWAYS_EAGER := false
+dev: export CELERY_LOG_LEVEL := INFO
+dev: export LOG_STRATEGY := console
+dev: export DJANGO_RUNSERVER_HIDE_WARNING := true
 
 up: setup ## Boot the lab, deploy to it, prove that it works; DEBIAN=13 boots that
 	@$(LAB) up --debian $(DEBIAN)
@@ -52,7 +90,7 @@ check: setup ## Format, lint, types and unit tests
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
-	@for folder in tests/deploy tests/log_strategies tests/integration tests/chaos tests/e2e; do \
+	@for folder in tests/deploy tests/dev tests/log_strategies tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
 	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit --ignore tests/lab/test_cluster.py tests/lab
@@ -82,6 +120,7 @@ bench-deploy: setup ## Time site.yml on a bare machine beside its packages and w
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --extra flower --output-file requirements/production.txt
+	$(LOCK) pyproject.toml --extra local --output-file requirements/local.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements/dev.txt
 
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from email.policy import SMTP
+from importlib.util import find_spec
 from pathlib import Path
 from ssl import CERT_REQUIRED, VerifyMode
 from typing import Any
@@ -34,7 +35,9 @@ EMAIL_PORTS: dict[str, int | None] = {
     "consolemail": None,
     "filemail": None,
     "memorymail": None,
+    "inbox": None,
 }
+INBOX = "django_mail_preview.backends.EmailBackend"
 # Spelt as both redis-py and Celery know them.
 CERTIFICATES = ("required", "optional", "none")
 # What may stand behind the ? of a broker's URL, and works with Kombu, the result backend and redis-py alike.
@@ -189,6 +192,8 @@ def check_options(name: str, query: str) -> None:
 def mail_server(name: str, default: str | None) -> dict[str, Any]:
     """Django's EMAIL_* settings from `smtp://`, `smtp+tls://` (STARTTLS), `smtp+ssl://` or a local backend."""
     value, parts = url(name, default, EMAIL_PORTS)
+    if parts.scheme == "inbox":
+        return {"EMAIL_BACKEND": inbox(name)}
     config: dict[str, Any] = env.email_url_config(value)
     config["EMAIL_PORT"] = config["EMAIL_PORT"] or EMAIL_PORTS[parts.scheme]
     if parts.scheme.startswith("smtp"):
@@ -205,6 +210,15 @@ def mail_server(name: str, default: str | None) -> dict[str, Any]:
         # django-environ takes the first slash away, which leaves a path relative to wherever a process starts.
         config["EMAIL_FILE_PATH"] = unquote(parts.path)
     return config
+
+
+def inbox(name: str) -> str:
+    """The backend that shows mails in the browser: to everybody, so in development alone."""
+    if not boolean("DEBUG"):
+        raise WrongSetting(f"{name} must not be inbox:// when DEBUG is off: everybody could read the mails.")
+    if find_spec("django_mail_preview") is None:
+        raise WrongSetting(f"{name} as inbox:// takes the package django-mail-preview: pip install -e '.[local]'")
+    return INBOX
 
 
 def dsn(name: str) -> str:

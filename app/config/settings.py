@@ -150,6 +150,12 @@ RATE_LIMITS = {
 
 for _name, _value in env.mail_server("EMAIL_URL", "consolemail://" if LOCAL else None).items():
     globals()[_name] = _value
+INBOX = globals()["EMAIL_BACKEND"] == env.INBOX
+if INBOX:
+    INSTALLED_APPS.append("django_mail_preview")
+    MAIL_PREVIEW_ROOT = BASE_DIR.parent / ".inbox"
+    # It shows a mail in a frame.
+    CONTENT_SECURITY_POLICY += "; frame-src 'self'"
 EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10)
 DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM_EMAIL", "Django SaaS <noreply@localhost>" if LOCAL else None)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL

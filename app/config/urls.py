@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
@@ -14,4 +15,6 @@ urlpatterns = [
     path("health/", csrf_exempt(require_safe(health)), name="health"),
     path("", include("core.urls")),
 ]
+if settings.INBOX:
+    urlpatterns.append(path("inbox/", include("django_mail_preview.urls")))
 handler400 = "core.views.bad_request"

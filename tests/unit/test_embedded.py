@@ -1,9 +1,11 @@
 """The worker that development carries inside runserver, and the examples in it; memory:// needs no server."""
 
 import time
+from queue import Queue
 from threading import Thread
 from unittest import mock
 
+from celery.signals import task_success
 from django.core.management import call_command
 from django.test import SimpleTestCase
 
@@ -40,6 +42,18 @@ class EmbeddedWorkerTests(SimpleTestCase):
 
         self.assertGreaterEqual(time.monotonic() - start, 0.8)
 
+    def test_it_runs_what_beat_sends(self) -> None:
+        entry = {"task": "core.examples.add", "args": (20, 3), "schedule": 0.1}
+        self.enterContext(mock.patch.dict(celery_app.conf.beat_schedule, {"often": entry}))
+        done: Queue[int] = Queue()
+        note = lambda result, **kwargs: done.put(result)  # noqa: E731
+        task_success.connect(note)
+        self.addCleanup(task_success.disconnect, note)
+        beat = embedded.start_beat()
+        self.addCleanup(beat.stop)
+
+        self.assertEqual(done.get(timeout=10), 23)
+
     def test_it_does_not_keep_the_process_alive(self) -> None:
         self.assertTrue(self.thread.daemon)
 
@@ -49,9 +63,11 @@ class RunserverTests(SimpleTestCase):
         with (
             self.settings(CELERY_BROKER_URL=broker),
             mock.patch("core.embedded.start_worker") as start,
+            mock.patch("core.embedded.start_beat") as beat,
             mock.patch("django.core.management.commands.runserver.Command.inner_run"),
         ):
             call_command("runserver", "--noreload", stdout=mock.Mock())
+        self.assertEqual(beat.called, start.called)
         return start
 
     def test_it_carries_a_worker_on_memory_alone(self) -> None:

@@ -54,6 +54,22 @@ class ProductionTests(SimpleTestCase):
     def test_mails_go_to_the_folder_of_email_url_wherever_a_process_starts(self) -> None:
         self.assertEqual(read(EMAIL_URL="filemail:///var/my%20mails")["EMAIL_FILE_PATH"], "/var/my mails")
 
+    def test_the_inbox_that_everybody_may_read_is_for_development_alone(self) -> None:
+        with self.assertRaisesMessage(ImproperlyConfigured, "EMAIL_URL must not be inbox:// when DEBUG is off"):
+            read(EMAIL_URL="inbox://")
+
+        self.assertNotIn("django_mail_preview", read()["INSTALLED_APPS"])
+        self.assertNotIn("frame-src", read()["CONTENT_SECURITY_POLICY"])
+        self.assertNotIn("mail-preview", (ROOT / "requirements/production.txt").read_text())
+        self.assertIn("django_mail_preview", read(EMAIL_URL="inbox://", DEBUG="true")["INSTALLED_APPS"])
+
+    def test_the_inbox_without_its_package_says_what_to_install(self) -> None:
+        with (
+            mock.patch("config.env.find_spec", return_value=None),
+            self.assertRaisesMessage(ImproperlyConfigured, "pip install -e '.[local]'"),
+        ):
+            read(EMAIL_URL="inbox://", DEBUG="true")
+
     def test_fallbacks_of_the_key_are_separated_by_commas(self) -> None:
         self.assertEqual(read(SECRET_KEY_FALLBACKS="old, older,")["SECRET_KEY_FALLBACKS"], ["old", "older"])
         self.assertEqual(read()["SECRET_KEY_FALLBACKS"], [])

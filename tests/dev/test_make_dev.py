@@ -1,0 +1,152 @@
+"""A developer's first hour: `make dev` in a fresh clone, with Python and nothing else."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dev.conftest import Run, Site
+from tests.dev.tree import environment
+from tests.e2e.conftest import DESKTOP, Page
+from tests.integration.servers import wait_until
+
+HARMFUL = "DEBUG=false\nDATABASE_URL=postgres://nobody@127.0.0.1:1/nothing\nCELERY_BROKER_URL=redis://127.0.0.1:1/0\n"
+SLOW = """
+
+@shared_task
+def sleep() -> None:
+    import time
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tree: Path, run: Run) -> Site:
+    (tree / ".env").write_text(HARMFUL)
+    return run()
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_it_installs_nothing_but_what_it_runs(site: Site, tree: Path) -> None:
+    assert (tree / ".venv/bin/honcho").exists()
+    assert not (tree / ".venv/bin/ansible").exists()
+
+
+def test_it_says_where_everything_is(site: Site) -> None:
+    output = site.output()
+
+    assert f"Log in     {site.url}/accounts/login/  (user demo, password demo)" in output
+    assert f"Inbox      {site.url}/inbox/" in output
+
+
+def test_the_demo_account_logs_in_and_may_look_into_the_admin(site: Site) -> None:
+    browser = site.browser()
+
+    assert "Hello, demo" in browser.submit("/accounts/login/", username="demo", password="demo").text
+    assert browser.get("/admin/core/deadletter/").status_code == 200
+
+
+def test_the_mail_of_a_registration_is_in_the_inbox(site: Site) -> None:
+    address = site.register()
+
+    wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
+
+
+def test_a_browser_shows_the_mail(site: Site, page: Page) -> None:
+    address = site.register()
+    wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
+    page.resize(DESKTOP)
+
+    latest = site.browser().get("/inbox/sent/latest/").json()
+    page.open(f"{site.url}/inbox/sent/{latest['latest']}/")
+    page.driver.switch_to.frame(page.find("iframe"))
+
+    assert page.find("a[href$='/accounts/login/']").text == "Log in here"
+    page.driver.switch_to.default_content()
+    page.photograph("inbox-of-make-dev")
+
+
+def test_a_changed_file_is_taken_up_at_once_and_tasks_go_on(site: Site, tree: Path) -> None:
+    assert site.status("/hello/") == 404
+    change(tree / "app/config/urls.py", "urlpatterns = [", 'urlpatterns = [\n    path("hello/", require_safe(health)),')
+
+    wait_until(lambda: site.status("/hello/") == 200, "the new page is there")
+    address = site.register()
+    wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
+
+
+def test_ctrl_c_ends_it_at_once_also_while_a_task_runs(site: Site, tree: Path) -> None:
+    with (tree / "app/core/tasks.py").open("a") as file:
+        file.write(SLOW)
+    views = tree / "app/accounts/views.py"
+    change(views, "class RegisterView", "from core.tasks import sleep\nsleep.delay()\n\n\nclass RegisterView")
+    wait_until(lambda: "Task core.tasks.sleep[" in site.output(), "the task is received")
+
+    site.press_ctrl_c()
+    begun = time.monotonic()
+    wait_until(lambda: not site.left(), "nothing of it is left", 5)
+    assert time.monotonic() - begun < 2
+
+
+def test_the_second_start_takes_seconds(tree: Path, run: Run) -> None:
+    change(tree / "app/accounts/views.py", "sleep.delay()", "")
+    begun = time.monotonic()
+
+    site = run()
+
+    # Measured: 2.5 s where nothing else runs.
+    assert time.monotonic() - begun < 8
+    site.press_ctrl_c()
+    wait_until(lambda: not site.left(), "nothing of it is left", 5)
+
+
+def test_with_redis_each_process_stands_alone_and_all_end_together(tree: Path, run: Run) -> None:
+    site = run("BROKER=redis")
+    wait_until(lambda: site.output().count(" is ready and consumes ") == 1, "the worker is ready")
+    address = site.register()
+    wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
+    assert any("redis-server" in line for line in site.left())
+
+    change(tree / "app/core/mails.py", "Welcome to Django SaaS", "Welcome to the change")
+    wait_until(lambda: site.output().count(" is ready and consumes ") == 2, "the worker is ready again")
+    site.register()
+    wait_until(lambda: "Welcome to the change" in site.inbox(), "the changed mail is in the inbox")
+
+    site.press_ctrl_c()
+    wait_until(lambda: not site.left(), "nothing of it is left", 10)
+
+
+def refusal(tree: Path, *options: str, **changes: str) -> str:
+    command = ["make", "dev", *options]
+    result = subprocess.run(command, cwd=tree, env=environment() | changes, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    return result.stderr
+
+
+def test_another_broker_is_refused(tree: Path) -> None:
+    assert "BROKER is memory or redis, not “rabbit”." in refusal(tree, "BROKER=rabbit")
+
+
+def test_without_a_redis_server_it_says_how_to_get_one(tree: Path, tmp_path: Path) -> None:
+    for name in ("make", "bash", "expr", "date", "env"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+
+    assert "There is no redis-server here: install it (Debian: apt-get install redis-server" in refusal(
+        tree, "BROKER=redis", PATH=str(tmp_path)
+    )
+
+
+def test_a_python_that_makes_no_environments_is_told_about(tmp_path: Path, tree: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (tree / ".venv").rename(tmp_path / "venv")
+
+    assert "This Python makes no virtual environments: install what does" in refusal(tree, f"PYTHON={python}")
+    (tmp_path / "venv").rename(tree / ".venv")
