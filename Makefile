@@ -14,7 +14,7 @@ LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup dev up down status ssh check test test-cluster molecule chaos bench-deploy bench-logging lock
+.PHONY: help setup dev up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -76,23 +76,36 @@ status: setup ## Say what of the lab runs, and where
 ssh: setup ## Open a shell on the lab's machine; CMD='…' runs one command
 	@$(LAB) ssh -- '$(subst ','\'',$(value CMD))'
 
-check: setup ## Format, lint, types and unit tests
-	@echo "==> Format, lint and types"
+check: setup ## Format, lint, types and unit tests, in a minute
+	@echo "==> Format and lint"
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary app deploy/lab deploy/saas tests
 	@$(BIN)/yamllint --strict deploy
-	@cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production
-	@echo "==> Unit tests"
+	@echo "==> Unit tests; beside them types, roles and documents"
+	@$(MAKE) --no-print-directory --jobs=2 check-units check-rest
+
+# Two lanes of equal length, for two cores.
+.PHONY: check-units check-rest
+check-units:
 	@$(BIN)/coverage run -m pytest --quiet tests/unit
 	@$(BIN)/coverage report --format=total | sed 's|$$| % of app/ covered, branches counted|'
-	@$(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py
+
+# Its output is shown at its end, so that the two do not mix.
+check-rest:
+	@said=$$({ $(BIN)/mypy --no-error-summary app deploy/lab deploy/saas tests && \
+	  (cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production) && \
+	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
+	  code=$$?; echo "$$said"; exit $$code
 
 test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
 	@for folder in tests/deploy tests/dev tests/log_strategies tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
+	@$(MAKE) --no-print-directory test-lab
+
+test-lab: setup ## Only what `make test` does in the lab, on Debian 12 and 13
+	@$(LAB) packages
 	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit --ignore tests/lab/test_cluster.py tests/lab
 	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no $(PROVED_ON_13)
 
