@@ -72,3 +72,23 @@ def test_an_application_of_ones_own(fresh: Path, run: Run) -> None:
     stop(site)
 
     check(fresh)
+
+
+def test_the_tutorial(fresh: Path, run: Run) -> None:
+    first, *others = blocks("tutorial.md")
+    assert first == "make dev\n"
+    site = run()
+    address = site.register()
+    wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
+
+    said = [follow(fresh, block) for block in others]
+
+    assert "Ran 1 test" in said[-1]
+    browser = site.browser()
+    wait_until(lambda: site.status("/greet/") == 405, "the server has reloaded")
+    assert "Greet me" in browser.submit("/accounts/login/", username="demo", password="demo").text
+    token = {"csrfmiddlewaretoken": re.findall(r'value="(\w{64})"', browser.get("/").text)[0]}
+    browser.session.post(f"{site.url}/greet/", data=token, headers={"Referer": site.url}, timeout=9)
+    wait_until(lambda: "Hello again" in site.inbox(), "the greeting is in the inbox")
+    stop(site)
+    check(fresh)
