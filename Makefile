@@ -14,7 +14,10 @@ LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
 PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
 
-.PHONY: help setup dev up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-logging lock
+# On a machine of their own: after a deploy its journal is not what the others expect.
+RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py
+
+.PHONY: help setup dev up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-release bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -106,7 +109,9 @@ test: check ## Everything: `make check`, real servers, a browser, and a machine 
 
 test-lab: setup ## Only what `make test` does in the lab, on Debian 12 and 13
 	@$(LAB) packages
-	@echo "==> tests/lab on Debian 12"; $(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit --ignore tests/lab/test_cluster.py tests/lab
+	@echo "==> tests/lab on Debian 12"
+	@$(BIN)/pytest --quiet --capture=no --ignore tests/lab/unit --ignore tests/lab/test_cluster.py $(RELEASES:%=--ignore %) tests/lab
+	@echo "==> Releases on Debian 12"; $(BIN)/pytest --quiet --capture=no $(RELEASES)
 	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no $(PROVED_ON_13)
 
 # Not in every run: with it, make test would take more than an hour on two cores.
@@ -129,6 +134,10 @@ bench-logging: setup ## Print what each LOG_STRATEGY costs and loses; ROUNDS=3 L
 bench-deploy: setup ## Time site.yml on a bare machine beside its packages and wheels by hand; ROUNDS=3 DEBIAN=12
 	@$(LAB) packages
 	@PYTHONPATH=deploy:. $(BIN)/python -m tests.lab.bench
+
+bench-release: setup ## Deploy and roll back under load, count what visitors notice; DEBIAN=12 MACHINES=1 or cluster
+	@$(LAB) packages
+	@PYTHONPATH=deploy:. $(BIN)/python -m tests.lab.release_bench
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt

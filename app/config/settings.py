@@ -231,6 +231,8 @@ CELERY_TASK_ROUTES = {
     "core.tasks.record_dead_letter": {"queue": "dead_letter"},
 }
 # Celery's own drops what it cannot read or does not know, and keeps what it has fetched while it stops.
+# How long a worker that is told to stop may go on with what it runs; then it hands that back.
+DRAIN_SECONDS = env.integer("DRAIN_SECONDS", 300, minimum=0)
 CELERY_WORKER_CONSUMER = "core.draining:DrainingConsumer"
 DURABLE_KEEP_DONE = env.integer("DURABLE_KEEP_DONE", 86_400)
 # A message that nobody acknowledged comes again after so long, and may have to wait in its queue as long again.

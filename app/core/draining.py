@@ -1,14 +1,20 @@
 """What a worker does once it is told to stop: hands back at once what it has fetched and not begun."""
 
 import logging
+import os
+import signal
+from threading import Timer
 from typing import Any
 
 from celery.worker import state
+from django.conf import settings
 from kombu.common import ignore_errors
 
 from core.durable.failures import BuryingConsumer
 from core.watchdog import notify
 
+# Seconds for handing back, after those for finishing.
+MARGIN = 30
 log = logging.getLogger("core.worker")
 
 
@@ -43,5 +49,10 @@ def waiting() -> list[Any]:
 
 def tell(running: int) -> None:
     """`systemctl status` shows it, and a deploy waits for it before new web processes get requests."""
-    notify(f"STATUS=Fetches nothing more, {running} tasks to finish")
+    microseconds = (settings.DRAIN_SECONDS + MARGIN) * 1_000_000
+    notify(f"STATUS=Fetches nothing more, {running} tasks to finish\nEXTEND_TIMEOUT_USEC={microseconds}")
+    timer = Timer(settings.DRAIN_SECONDS, os.kill, (os.getpid(), signal.SIGQUIT))
+    # It does not keep a worker that has finished.
+    timer.daemon = True
+    timer.start()
     log.info("It fetches nothing more and has %d tasks to finish", running)

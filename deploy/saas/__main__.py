@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
-from saas import findings, logs, manage, status
+from saas import findings, logs, manage, release, status
 
 # As monitoring programs count: 0, 1 and 2 are states.
 UNKNOWN = 3
@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     )
     logs.add_arguments(log)
     log.set_defaults(run=logs.run)
+    releases = commands.add_parser("release", help="the steps of a deploy", description=release.__doc__)
+    release.add_arguments(releases)
+    releases.set_defaults(run=release.run)
     admin = commands.add_parser("manage", help="manage.py, as the service runs it", add_help=False)
     admin.set_defaults(run=manage.run)
     return top

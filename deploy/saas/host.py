@@ -48,7 +48,9 @@ def units(limits: Limits) -> list[Finding]:
 
 def wanted() -> set[str]:
     """Patterns match what systemd has loaded, which a unit that is disabled and stopped is not."""
-    workers = {f"celery-worker@{file.stem.removeprefix('worker-')}.service" for file in WANTED.glob("worker-*.env")}
+    names = [file.stem.removeprefix("worker-") for file in WANTED.glob("worker-*.env")]
+    # The ones that a deploy starts beside them come and go.
+    workers = {f"celery-worker@{name}.service" for name in names if not name.endswith("-next")}
     web = (WANTED / "gunicorn.env").exists() and manage.RELEASE.exists()
     return workers | ({f"gunicorn@{manage.RELEASE.resolve().name}.service"} if web else set())
 

@@ -41,11 +41,22 @@ def test_every_role_has_a_scenario_of_its_own_tag(role: Path) -> None:
     assert (role / f"molecule/default/tests/test_{role.name}.py").exists()
 
 
-def test_site_yml_runs_every_role() -> None:
+def test_site_yml_runs_every_role_but_that_of_the_other_playbooks() -> None:
     plays = yaml.safe_load((DEPLOY / "ansible/site.yml").read_text())
     used = {role["role"] for play in plays for role in play.get("roles", [])}
 
-    assert used == {role.name for role in ROLES}
+    assert used == {role.name for role in ROLES} - {"release"}
+
+
+@pytest.mark.parametrize("playbook", ["deploy", "rollback"])
+def test_those_run_it(playbook: str) -> None:
+    play = yaml.safe_load((DEPLOY / f"ansible/{playbook}.yml").read_text())[-1]
+
+    assert [task["ansible.builtin.include_role"] for task in play["tasks"]] == [
+        {"name": "release", "tasks_from": playbook}
+    ]
+    # One host that fails stops all, before any has switched.
+    assert play["any_errors_fatal"]
 
 
 def test_preflight_checks_the_inputs_of_every_other_role() -> None:

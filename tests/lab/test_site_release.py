@@ -1,0 +1,193 @@
+"""A release that is not fit changes nothing, and what goes wrong half-way is made whole by the next deploy."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lab import paths, playbook, proof, snapshot
+from lab.labs import Lab
+from lab.shell import LabError
+from tests.lab import releases
+from tests.lab.hosts import do, shell, wait_until_shown
+
+PATTERNS = "'gunicorn@*.service' 'celery-worker@*.service'"
+RUNNING = f"systemctl list-units --plain --no-legend --state=active {PATTERNS} | cut -d ' ' -f 1"
+FORGET = "DELETE FROM django_migrations WHERE app = 'bench' AND name <> '0001_initial'"
+TAKES = """from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("bench", "0002_adds")]
+    operations = [migrations.RemoveField("run", "note")]
+    safe_after = ("bench", "0002_adds")
+"""
+
+
+def deploy(lab: Lab, release: str, **variables: object) -> playbook.Progress:
+    return playbook.run(lab, "deploy.yml", lab.directory / "deploy.log", release=release, **variables)
+
+
+def rollback(lab: Lab, **variables: object) -> playbook.Progress:
+    return playbook.run(lab, "rollback.yml", lab.directory / "rollback.log", **variables)
+
+
+def current(lab: Lab) -> str:
+    return do(lab, "basename $(readlink /srv/saas/current)").strip()
+
+
+def wait_until_settled(lab: Lab) -> None:
+    """Its own processes run, and no others."""
+    wanted = sorted([f"gunicorn@{current(lab)}.service", "celery-worker@celery.service", "celery-worker@email.service"])
+    end = time.monotonic() + 120
+    while sorted(do(lab, RUNNING).split()) != wanted:
+        assert time.monotonic() < end, do(lab, RUNNING)
+        time.sleep(1)
+
+
+def takes_away(tree: releases.Tree) -> None:
+    """What the release before no longer uses, and the one before that does."""
+    releases.additive_migration(tree)
+    tree.changed["app/bench/migrations/0003_takes.py"] = TAKES
+
+
+@pytest.fixture(scope="module")
+def first(lab: Lab, first_run: playbook.Progress) -> str:
+    deploy(lab, releases.release("first"))
+    wait_until_settled(lab)
+    return current(lab)
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "told"),
+    [
+        (releases.import_error, "Say why the release is not fit", "there_is_no_such_module"),
+        (releases.failing_check, "Say why the release is not fit", "bench.E001"),
+        (releases.failing_migration, "Say why it is not migrated", "0002_fails"),
+        (releases.import_error_at_start, "Start it beside the present one", "there_is_no_such_module"),
+        (releases.failing_page, "Start it beside the present one", "/accounts/login/ is answered with 500"),
+        (releases.dying_web, "Start it beside the present one", "does not stay up"),
+        (releases.dying_worker, "Start it beside the present one", "does not stay up"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_release_that_is_not_fit_leaves_the_present_one(
+    lab: Lab, first: str, fault: Callable[[releases.Tree], None], step: str, told: str
+) -> None:
+    bad = releases.release("bad", fault)
+
+    with pytest.raises(LabError) as error:
+        deploy(lab, bad)
+
+    assert step in str(error.value)
+    assert told in str(error.value)
+    assert current(lab) == first
+    wait_until_settled(lab)
+    assert f"not done, {first} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
+    assert releases.name(bad) not in do(lab, "ls /srv/saas/releases")
+    proof.prove(lab)
+
+
+def test_a_second_deploy_is_refused_and_told_of_the_first(lab: Lab, first: str) -> None:
+    wait_until_settled(lab)
+    hold = "saas release hold 0123456789ab --by somebody@elsewhere; sleep 600"
+    do(lab, f"systemd-run --quiet --collect --unit elsewhere sh -c '{hold}'")
+    wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "active")
+
+    with pytest.raises(LabError, match="deploy of 0123456789ab by somebody@elsewhere is under way since"):
+        deploy(lab, releases.release("second"))
+
+    # Nor has it ended the first one's hold.
+    assert do(lab, "systemctl is-active saas-deploy.service").strip() == "active"
+    do(lab, "systemctl stop elsewhere.service")
+    wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "inactive")
+
+
+def test_one_that_loses_its_connection_is_settled_by_the_host_and_repeated(lab: Lab, first: str) -> None:
+    wait_until_settled(lab)
+    release = releases.release("cut")
+    command = [str(paths.BIN / "ansible-playbook"), "-i", str(lab.inventory), "deploy.yml", "-e", f"release={release}"]
+    with subprocess.Popen(command, cwd=paths.ANSIBLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until_shown(lab, RUNNING, "celery-worker@email-next")
+        do(lab, "pkill -KILL -u admin")
+        process.wait(60)
+
+    wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "inactive")
+    wait_until_settled(lab)
+    assert process.returncode != 0
+    assert current(lab) == first
+    deploy(lab, release)
+    assert current(lab) == releases.name(release)
+
+
+def test_it_goes_back_to_the_one_before_and_to_a_named_one(lab: Lab, first: str) -> None:
+    second = releases.release("second")
+    deploy(lab, second)
+
+    rollback(lab, release=first)
+    assert current(lab) == first
+    rollback(lab, release=releases.name(second))
+    assert current(lab) == releases.name(second)
+    rollback(lab)
+    assert current(lab) != releases.name(second)
+    wait_until_settled(lab)
+
+
+def test_a_hotfix_may_follow_a_rollback_that_the_schema_did_not_follow(lab: Lab, first: str) -> None:
+    before = current(lab)
+    deploy(lab, releases.release("adds", releases.additive_migration))
+    rollback(lab, release=before)
+
+    hotfix = releases.release("hotfix")
+    deploy(lab, hotfix)
+
+    assert current(lab) == releases.name(hotfix)
+
+
+def test_it_does_not_take_away_what_the_present_release_uses(lab: Lab, first: str) -> None:
+    before = current(lab)
+
+    with pytest.raises(LabError, match=r"bench\.0002_breaks"):
+        deploy(lab, releases.release("breaks", releases.breaking_migration))
+
+    assert current(lab) == before
+
+
+def test_it_does_not_go_back_to_code_that_the_schema_has_left_behind(lab: Lab, first: str) -> None:
+    deploy(lab, releases.release("stops", releases.additive_migration))
+    deploy(lab, releases.release("takes", takes_away))
+    latest = current(lab)
+
+    with pytest.raises(LabError, match=r"bench\.0003_takes"):
+        rollback(lab, release=first)
+
+    assert current(lab) == latest
+    # The releases of the other tests could not live with it either.
+    do(lab, f'runuser -u postgres -- psql --quiet saas -c "{FORGET}"')
+
+
+def test_what_is_there_already_is_not_deployed_again(lab: Lab, first: str) -> None:
+    release = releases.release("there")
+    deploy(lab, release)
+
+    again = deploy(lab, release)
+
+    assert again.changed == []
+
+
+def test_each_left_one_entry(lab: Lab, first: str) -> None:
+    entries = [json.loads(line) for line in do(lab, "journalctl -t saas-deploy -o json --no-pager").splitlines()]
+
+    assert {entry["DEPLOY_KIND"] for entry in entries} == {"deploy", "rollback"}
+    assert [
+        entry for entry in entries if not {"DEPLOY_BY", "DEPLOY_FROM", "DEPLOY_TO", "DEPLOY_SECONDS"} <= entry.keys()
+    ] == []
+
+
+def test_the_site_is_left_as_the_others_expect_it(lab: Lab, first: str) -> None:
+    deploy(lab, snapshot.take(paths.ROOT))
+
+    wait_until_settled(lab)
+    wait_until_shown(lab, "saas status", "All is fine")
+    assert shell(lab, "systemctl --failed --no-legend").text == ""
