@@ -27,6 +27,7 @@ class DrainingConsumer(BuryingConsumer):
     def on_close(self) -> None:
         # It is closed when the connection is lost, too; what was fetched over that cannot be handed back.
         if is_stopping() and self.task_consumer:
+            # With the broker away there is nobody to hand it to; the sweeper or the visibility time-out brings it back.
             ignore_errors(self.connection, self.hand_back)
             tell(len(state.active_requests))
         super().on_close()
