@@ -8,6 +8,7 @@ from celery.signals import beat_init, celeryd_init, import_modules, setup_loggin
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from config.logging import stdout_is_journal
 from config.startup import load_settings
 from core import broker
 
@@ -53,6 +54,15 @@ def prepare_worker(conf: Any, **kwargs: Any) -> None:
     if conf.broker_url.startswith("memory://"):
         sys.exit("A worker on memory:// receives nothing: set CELERY_BROKER_URL, or use `manage.py runserver` alone.")
     be_patient(conf)
+
+
+@celeryd_init.connect
+def be_silent_on_the_way_out(**kwargs: Any) -> None:
+    """What Celery tells a terminal as it stops passes every logger by; the journal would take it for a crash."""
+    from celery.apps import worker  # noqa: PLC0415 - web processes have no use for it
+
+    if stdout_is_journal():
+        worker.safe_say = lambda *_: None  # type: ignore[attr-defined]  # the stubs leave it out
 
 
 @celeryd_init.connect

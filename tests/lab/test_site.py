@@ -29,11 +29,19 @@ def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: 
 
 def test_nothing_of_this_was_an_error(lab: Lab, first_run: playbook.Progress) -> None:
     """`journalctl -p err` shows the errors and nothing else, so it is empty where there are none."""
-    errors = machine.execute(
+    assert errors(lab) == ""
+
+
+def test_nor_is_it_one_to_start_again(lab: Lab, first_run: playbook.Progress) -> None:
+    machine.execute(lab, "saas", "systemctl", "restart", "saas.target")
+
+    assert errors(lab) == ""
+
+
+def errors(lab: Lab) -> str:
+    return machine.execute(
         lab, "saas", "sh", "-c", "journalctl -p err --no-pager --output cat _SYSTEMD_SLICE=saas.slice"
     )
-
-    assert errors == ""
 
 
 def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_run: playbook.Progress) -> None:

@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Error, register
 
 @register(deploy=True)
 def check_migrations(**kwargs: Any) -> list[CheckMessage]:
+    # It takes the schema editor and every migration along, which only this check needs.
     from core.schema.releases import load, undeclared  # noqa: PLC0415
 
     hint = "Split it, or declare additive or safe_after: docs/migrations.md."

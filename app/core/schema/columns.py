@@ -73,5 +73,5 @@ def widens(old: str, new: str) -> bool:
         return True
     if old in INTEGERS and new in INTEGERS:
         return INTEGERS.index(old) < INTEGERS.index(new)
-    lengths = [re.fullmatch(r"varchar\((\d+)\)", kind) for kind in (old, new)]
-    return all(lengths) and int(lengths[0][1]) < int(lengths[1][1])  # type: ignore[index]
+    before, after = (re.fullmatch(r"varchar\((\d+)\)", kind) for kind in (old, new))
+    return bool(before and after and int(before[1]) < int(after[1]))

@@ -9,7 +9,7 @@ from django.db import migrations
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.models import AlterConstraint
 from django.db.migrations.state import ProjectState
-from django.db.models import Field, Model, UniqueConstraint
+from django.db.models import Model, UniqueConstraint
 
 from core.schema.columns import column_of, narrowing
 
@@ -42,11 +42,11 @@ class Change:
     def new_model(self, name: str) -> type[Model]:
         return self.after.apps.get_model(self.app, name)
 
-    def old_field(self, operation: Any, name: str) -> "Field[Any, Any]":
-        return self.old_model(operation.model_name)._meta.get_field(name)  # type: ignore[return-value]
+    def old_field(self, operation: Any, name: str) -> Any:
+        return self.old_model(operation.model_name)._meta.get_field(name)
 
-    def new_field(self, operation: Any, name: str) -> "Field[Any, Any]":
-        return self.new_model(operation.model_name)._meta.get_field(name)  # type: ignore[return-value]
+    def new_field(self, operation: Any, name: str) -> Any:
+        return self.new_model(operation.model_name)._meta.get_field(name)
 
 
 def harms(migration: migrations.Migration, before: ProjectState) -> list[str]:
@@ -98,8 +98,8 @@ def _(operation: migrations.AddField, change: Change) -> str | None:
 @harm.register
 def _(operation: migrations.RemoveField, change: Change) -> str | None:
     removed = change.old_field(operation, operation.name)
-    if removed.many_to_many and removed.remote_field.through._meta.auto_created:  # type: ignore[union-attr]
-        return f"removes the table {removed.remote_field.through._meta.db_table}"  # type: ignore[union-attr]
+    if removed.many_to_many and removed.remote_field.through._meta.auto_created:
+        return f"removes the table {removed.remote_field.through._meta.db_table}"
     if not has_column(removed):
         return None
     return f"removes the column {removed.model._meta.db_table}.{removed.column}"
@@ -133,7 +133,7 @@ def tables_between(relation: Any) -> tuple[str, str]:
 def _(operation: migrations.RenameField, change: Change) -> str | None:
     old, new = change.old_field(operation, operation.old_name), change.new_field(operation, operation.new_name)
     if old.many_to_many:
-        return renamed_table(old.remote_field.through, new.remote_field.through)  # type: ignore[union-attr]
+        return renamed_table(old.remote_field.through, new.remote_field.through)
     return None if old.column == new.column else f"renames the column {old.model._meta.db_table}.{old.column}"
 
 

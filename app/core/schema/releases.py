@@ -98,7 +98,7 @@ def wrong_declaration(loader: MigrationLoader, migration: Migration) -> str | No
     said = getattr(migration, "safe_after", None)
     if said is None:
         return None
-    if not (isinstance(said, tuple) and len(said) == 2 and all(isinstance(part, str) for part in said)):  # noqa: PLR2004
+    if not (isinstance(said, tuple) and [type(part) for part in said] == [str, str]):
         return 'declares safe_after as something else than a pair like ("accounts", "0005_stop_using_nickname")'
     key = (migration.app_label, migration.name)
     if said not in loader.graph.forwards_plan(key)[:-1]:
