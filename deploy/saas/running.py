@@ -60,7 +60,7 @@ def systemctl(verb: str, names: Iterable[str], *options: str) -> None:
         subprocess.run(argv, check=True, capture_output=True, text=True, timeout=SECONDS)
 
 
-def words(unit: str, lines: int = 25) -> str:
+def words(unit: str, lines: int = 40) -> str:
     """The end of its journal, and where the rest of that is."""
     last = output("journalctl", "--no-pager", f"--lines={lines}", "--output=cat", f"--unit={unit}").strip()
     return f"journalctl -u {unit} ends with:\n{last}"

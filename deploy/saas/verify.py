@@ -28,7 +28,10 @@ class SocketConnection(HTTPConnection):
 
 def by_socket(release: str) -> None:
     for page in PAGES:
-        ask(SocketConnection(f"/run/gunicorn-{release}/web.sock"), page, release)
+        try:
+            ask(SocketConnection(f"/run/gunicorn-{release}/web.sock"), page, release)
+        except UnfitError as error:
+            raise UnfitError(f"{error}. {running.words(f'gunicorn@{release}.service')}") from error
 
 
 def by_nginx(release: str) -> None:
