@@ -68,6 +68,7 @@ dev: export LOG_STRATEGY := console
 dev: export DJANGO_RUNSERVER_HIDE_WARNING := true
 
 docs: setup docs/node_modules/.package-lock.json ## Make a site of the documents
+	@PYTHONPATH=app:deploy DJANGO_SETTINGS_MODULE=config.settings DEBUG=true ENV_FILE=/dev/null $(BIN)/python docs/reference.py
 	@rm -rf docs/_build
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 	@echo "    ✓ file://$(CURDIR)/docs/_build/index.html"

@@ -12,6 +12,8 @@ project = html_title = "Django SaaS"
 extensions = ["myst_parser"]
 exclude_patterns = ["_build", "node_modules"]
 highlight_language = "none"
+# What looks like a command stays one.
+smartquotes = False
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]
 html_theme = "furo"
@@ -30,14 +32,21 @@ class Mermaid(SphinxDirective):
         return [nodes.raw("", f'<pre class="mermaid">{text}</pre>', format="html")]
 
 
-def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
+def adapt(app: Sphinx, page: str, source: list[str]) -> None:
+    # What lies outside the documents, another Markdown file too, comes along as a file.
+    source[0] = source[0].replace("](../", "](path:../")
+    if page == app.config.root_doc:
+        source[0] += navigation(source[0])
+
+
+def navigation(index: str) -> str:
     """The lists of the index are the site's navigation too, a part for each heading."""
-    if page != app.config.root_doc:
-        return
-    for part in re.split(r"^## ", source[0], flags=re.MULTILINE)[1:]:
+    trees = []
+    for part in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
         caption, pages = part.partition("\n")[0], re.findall(r"^- \[([^]]+)\]\(([\w-]+)\.md\)", part, re.MULTILINE)
         entries = [f"{title} <{name}>" for title, name in pages]
-        source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
+        trees += ["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""]
+    return "\n".join(trees)
 
 
 def draw(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -49,5 +58,5 @@ def draw(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
 
 def setup(app: Sphinx) -> None:
     app.add_directive("mermaid", Mermaid)
-    app.connect("source-read", add_navigation)
+    app.connect("source-read", adapt)
     app.connect("html-page-context", draw)

@@ -6,29 +6,43 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+from tests.docs.pages import BLOCK, PAGES, ROOT, anchors, name
+
 TEXT = "\n".join(page.read_text() for page in PAGES)
 README = (ROOT / "README.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 UNITS = {path.stem.rstrip("@") for path in (ROOT / "deploy/systemd").glob("*.service")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_relative_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
+def links(page: Path) -> list[tuple[str, str]]:
+    """Without those to elsewhere: the file, empty for the page itself, and the anchor."""
+    text = BLOCK.sub("", page.read_text())
+    return re.findall(r"\]\((?!https?:|mailto:)([^)#]*)#?([^)]*)\)", text)
 
-    assert [link for link in links if not (page.parent / link).exists()] == []
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    assert [file for file, _ in links(page) if file and not (page.parent / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_anchors_are_headings(page: Path) -> None:
+    wanted = [(page.parent / file if file else page, anchor) for file, anchor in links(page) if anchor]
+
+    assert [f"{file.name}#{anchor}" for file, anchor in wanted if anchor not in anchors(file)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_of_the_repository_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:app|deploy|tests|docs|requirements)/[\w./@-]+)`", page.read_text())
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_every_make_target_named_exists() -> None:
     named = set(re.findall(r"`make ([a-z-]+)", TEXT)) | set(re.findall(r"^    make ([a-z-]+)", TEXT, re.MULTILINE))
 
     assert named - TARGETS == set()
-
-
-def test_every_make_target_is_named() -> None:
-    assert {target for target in TARGETS if f"make {target}" not in TEXT} == {"help"}
 
 
 def test_every_unit_named_exists() -> None:
