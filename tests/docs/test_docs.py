@@ -75,3 +75,11 @@ def test_the_examples_are_the_tested_code() -> None:
 
     assert len(blocks) == 5
     assert [block for block in blocks if block not in code] == []
+
+
+def test_the_pictures_are_those_that_a_test_takes_and_all_are_shown() -> None:
+    taken = set(re.findall(r'photograph\("([\w-]+)"\)', (ROOT / "tests/dev/test_screenshots.py").read_text()))
+
+    assert {path.stem for path in (ROOT / "docs/images").glob("*.png")} == taken
+    assert set(re.findall(r"images/([\w-]+)\.png", TEXT)) == taken
+    assert sum(path.stat().st_size for path in (ROOT / "docs/images").iterdir()) < 1_000_000
