@@ -79,7 +79,7 @@ def test_a_copy_brings_back_its_accounts_its_roles_and_what_was_not_done(
     for role in ("saas_web", "saas_worker"):
         assert manage({**site, "DATABASE_URL": url(server, role)}, "shell", "-v0", "-c", names) == "before\n"
     start("celery", "-A", "config", "worker", "-Q", "email,celery", "-c", "1", DATABASE_URL=site["DATABASE_URL"])
-    assert mailbox.wait_for("before@example.org", "Welcome to Django SaaS", 90)
+    assert mailbox.wait_for("before@example.org", "Welcome to Django SaaS", 180)
     assert mailbox.to("after@example.org") == []
     # Who migrates goes on doing so, and the others may use what is made.
     with psycopg.connect(url(server, "saas_owner")) as owner:
