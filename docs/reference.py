@@ -77,8 +77,9 @@ def units() -> str:
             text = path.read_text()
             files = re.findall(r"^EnvironmentFile=(\S+)", text, re.MULTILINE)
             memory = re.findall(r"^MemoryMax=(\S+)", text, re.MULTILINE)
-            rows.append([f"`{path.name}`", opening(text), " ".join(f"`{file}`" for file in files), *(memory or [""])])
-    return table(["unit", "what it is", "environment", "memory at most"], rows)
+            reads = f" Reads {', '.join(f'`{file}`' for file in files)}." if files else ""
+            rows.append([f"`{path.name}`", opening(text) + reads, *(memory or [""])])
+    return table(["unit", "what it is", "memory at most"], rows)
 
 
 def drop_ins() -> str:
