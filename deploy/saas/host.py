@@ -56,7 +56,8 @@ def wanted() -> set[str]:
 
 
 def read(shown: str) -> dict[str, Unit]:
-    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    # By newlines alone: a unit's status, which its process writes, may hold what else ends a line.
+    blocks = [dict(line.split("=", 1) for line in block.split("\n")) for block in shown.strip("\n").split("\n\n")]
     return {unit["Id"]: unit for unit in blocks}
 
 

@@ -31,6 +31,11 @@ def target(link: str) -> str:
     return path.resolve().name if path.is_symlink() and path.exists() else ""
 
 
+def size(folder: Path) -> int:
+    """In bytes, without what links in it lead to."""
+    return sum(file.lstat().st_size for file in folder.rglob("*"))
+
+
 def lead(link: str, release: str) -> None:
     """In one step: whoever follows the link finds the old release or the new one."""
     fresh = ROOT / f".{link}"
@@ -45,19 +50,34 @@ def finished() -> list[str]:
     return [mark.parent.name for mark in marks]
 
 
-def finish(release: str) -> None:
-    mark = named(release) / FINISHED
-    mark.touch()
-    # A release that is deployed once more is the latest once more.
-    os.utime(mark, (time.time(), time.time()))
+def restore(link: str, release: str) -> None:
+    """Where there is none, or no more, the link goes."""
+    if (RELEASES / release).is_dir() and release:
+        lead(link, release)
+    else:
+        (ROOT / link).unlink(missing_ok=True)
 
 
-def prune() -> None:
-    """Keep the latest, and what a link leads to. One that never was in service takes no good one's place."""
+def finish(release: str, before: str) -> None:
+    """The latest now, and then the one before it, however long ago that was deployed: a rollback goes there."""
+    marks = [folder / FINISHED for folder in (RELEASES / before, named(release))]
+    marks[1].touch()
+    # A clock that was set back does not make it older than others.
+    moment = max(time.time(), *(mark.stat().st_mtime for mark in RELEASES.glob(f"*/{FINISHED}"))) + 1
+    for later, mark in enumerate(mark for mark in marks if mark.exists()):
+        os.utime(mark, (moment + later, moment + later))
+
+
+def spare() -> set[str]:
+    """All but the latest, and what a link leads to. One that never was in service takes no good one's place."""
     kept = {*finished()[:KEPT], *(target(link) for link in ("current", "previous"))}
-    for folder in RELEASES.iterdir():
-        if folder.name not in kept:
-            shutil.rmtree(folder)
+    return {folder.name for folder in RELEASES.iterdir() if folder.is_dir()} - kept
+
+
+def prune(running: set[str]) -> None:
+    """Remove what is spare and runs nowhere."""
+    for name in spare() - running:
+        shutil.rmtree(RELEASES / name)
     used = {(folder / ".venv").resolve() for folder in RELEASES.iterdir()}
     for environment in ENVIRONMENTS.iterdir():
         if environment not in used:

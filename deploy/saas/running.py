@@ -54,6 +54,18 @@ def release_of(unit: Unit) -> str:
         return ""
 
 
+def building() -> list[str]:
+    """What prepares a release or migrates the database goes on without the connection that started it."""
+    known = show("saas-prepare@*.service", "saas-migrate@*.service")
+    return [name for name, unit in known.items() if unit["ActiveState"] == "activating"]
+
+
+def releases() -> set[str]:
+    """Those that a process of ours has."""
+    names = [*workers(), *map(beside, workers()), *single(), "gunicorn@*.service", *building()]
+    return {release_of(unit) for unit in show(*names).values()} - {""}
+
+
 def systemctl(verb: str, names: Iterable[str], *options: str) -> None:
     if units := list(names):
         argv = ["systemctl", verb, *options, *units]

@@ -40,7 +40,10 @@ MIGRATION = """from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [("bench", "0001_initial")]
     operations = [{operation}]
+    {declared}
 """
+
+ANSWER = ("app/core/tasks.py", "return str(settings.RELEASE)")
 
 
 @dataclass
@@ -135,7 +138,8 @@ def failing_check(tree: Tree) -> None:
 
 
 def failing_migration(tree: Tree) -> None:
-    add_migration(tree, "0002_fails", "migrations.RunSQL('SELECT * FROM there_is_no_such_table')")
+    """Only once it is applied: it says of itself that it may be."""
+    add_migration(tree, "0002_fails", "migrations.RunSQL('SELECT * FROM there_is_no_such_table')", "additive = True")
 
 
 def breaking_migration(tree: Tree) -> None:
@@ -151,8 +155,8 @@ def additive_migration(tree: Tree) -> None:
     add_migration(tree, "0002_adds", added)
 
 
-def add_migration(tree: Tree, name: str, operation: str) -> None:
-    tree.changed[f"app/bench/migrations/{name}.py"] = MIGRATION.format(operation=operation)
+def add_migration(tree: Tree, name: str, operation: str, declared: str = "") -> None:
+    tree.changed[f"app/bench/migrations/{name}.py"] = MIGRATION.format(operation=operation, declared=declared)
 
 
 def dying_web(tree: Tree, seconds: float = 2) -> None:
@@ -162,3 +166,19 @@ def dying_web(tree: Tree, seconds: float = 2) -> None:
 
 def dying_worker(tree: Tree, seconds: float = 2) -> None:
     tree.append("app/config/celery.py", DYING_WORKER.format(seconds=seconds))
+
+
+def failing_probe(tree: Tree) -> None:
+    """Found after the switch alone, when a task is sent through each queue."""
+    tree.replace(*ANSWER, "raise RuntimeError('This release was made to fail its tasks.')")
+
+
+def slow_probe(tree: Tree, seconds: float = 6) -> None:
+    """So long it is in service on every host, and not there to stay."""
+    tree.replace(*ANSWER, f"import time; time.sleep({seconds}); {ANSWER[1]}")
+
+
+def big(tree: Tree, megabytes: int = 40) -> None:
+    """Too big for a disk that had room for the one before."""
+    line = "0123456789abcdef" * 4
+    tree.changed["app/core/static/core/big.txt"] = f"{line}\n" * (megabytes * 1_000_000 // 65)

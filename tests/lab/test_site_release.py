@@ -3,12 +3,14 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from lab import paths, playbook, proof, snapshot
 from lab.labs import Lab
+from lab.podman import podman
 from lab.shell import LabError
 from tests.lab import releases
 from tests.lab.hosts import do, shell, wait_until_shown
@@ -44,6 +46,23 @@ def wait_until_settled(lab: Lab) -> None:
     while sorted(do(lab, RUNNING).split()) != wanted:
         assert time.monotonic() < end, do(lab, RUNNING)
         time.sleep(1)
+
+
+@contextmanager
+def under_way(lab: Lab, release: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A deploy that has started the doubles of the workers, and is to be disturbed."""
+    command = [str(paths.BIN / "ansible-playbook"), "-i", str(lab.inventory), "deploy.yml", "-e", f"release={release}"]
+    with subprocess.Popen(command, cwd=paths.ANSIBLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until_shown(lab, RUNNING, "celery-worker@email-next")
+        yield process
+        process.wait(120)
+    assert process.returncode != 0
+
+
+def keep_running(lab: Lab, tasks: int) -> None:
+    """Of 20 s each."""
+    browser = proof.visit(lab).browser
+    browser.session.post(f"{browser.site}bench/tasks/{tasks}/", timeout=30).raise_for_status()
 
 
 def takes_away(tree: releases.Tree) -> None:
@@ -107,18 +126,58 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(lab: Lab, first: str) 
 def test_one_that_loses_its_connection_is_settled_by_the_host_and_repeated(lab: Lab, first: str) -> None:
     wait_until_settled(lab)
     release = releases.release("cut")
-    command = [str(paths.BIN / "ansible-playbook"), "-i", str(lab.inventory), "deploy.yml", "-e", f"release={release}"]
-    with subprocess.Popen(command, cwd=paths.ANSIBLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_until_shown(lab, RUNNING, "celery-worker@email-next")
+
+    with under_way(lab, release):
         do(lab, "pkill -KILL -u admin")
-        process.wait(60)
 
     wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "inactive")
     wait_until_settled(lab)
-    assert process.returncode != 0
     assert current(lab) == first
     deploy(lab, release)
     assert current(lab) == releases.name(release)
+
+
+def test_one_whose_hold_is_ended_stops(lab: Lab, first: str) -> None:
+    wait_until_settled(lab)
+    before, release = current(lab), releases.release("unheld")
+
+    with under_way(lab, release):
+        do(lab, "systemctl stop saas-deploy.service")
+
+    wait_until_settled(lab)
+    assert current(lab) == before
+    assert releases.name(release) not in do(lab, "ls /srv/saas/releases")
+    proof.prove(lab)
+
+
+def test_one_that_a_reboot_cuts_off_is_settled_by_the_next_boot(lab: Lab, first: str) -> None:
+    before = current(lab)
+    with under_way(lab, releases.release("rebooted")):
+        podman("kill", "--signal", "KILL", lab.container("saas"))
+        podman("start", lab.container("saas"), timeout=180)
+
+    wait_until_shown(lab, "systemctl is-system-running", "running")
+    wait_until_settled(lab)
+    assert current(lab) == before
+    assert f"not done, {before} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
+    proof.prove(lab)
+
+
+def test_who_goes_back_does_not_wait_for_tasks(lab: Lab, first: str) -> None:
+    wait_until_settled(lab)
+    before = current(lab)
+    keep_running(lab, 2)
+    worker = do(lab, "systemctl show --property=MainPID --value celery-worker@celery").strip()
+    # Tasks that last for as long as this takes.
+    do(lab, f"pkill -STOP -P {worker}")
+    try:
+        deploy(lab, releases.release("regretted"))
+        assert "deactivating" in do(lab, "systemctl show --property=ActiveState celery-worker@celery")
+        rollback(lab)
+        assert current(lab) == before
+    finally:
+        do(lab, f"pkill -CONT -P {worker}")
+    wait_until_settled(lab)
 
 
 def test_it_goes_back_to_the_one_before_and_to_a_named_one(lab: Lab, first: str) -> None:

@@ -50,8 +50,11 @@ class Traffic:
 
 
 @contextmanager
-def traffic(lab: Lab, debian: str, hosts: tuple[str, ...] = (), tasks: int = 0) -> Iterator[Traffic]:
-    """Until it is told to end, or the block is left. `tasks` are kept asked for: by default one more than can run."""
+def traffic(lab: Lab, debian: str, hosts: tuple[str, ...] = (), tasks: int = 0, calm: float = 1) -> Iterator[Traffic]:
+    """Until it is told to end, or the block is left. `tasks` are kept asked for: by default one more than can run.
+
+    With `calm` 4, a quarter as many come.
+    """
     invite(lab, debian)
     run = secrets.token_hex(3)
     log = lab.directory / f"visitors-{run}.jsonl"
@@ -63,7 +66,9 @@ def traffic(lab: Lab, debian: str, hosts: tuple[str, ...] = (), tasks: int = 0) 
     visitors = Traffic(lab, run, log, process)
     try:
         assert process.stdin
-        process.stdin.write(json.dumps(plan(lab, run, hosts or web(lab), tasks or room(lab) + 1)) + "\n")
+        process.stdin.write(
+            json.dumps(plan(lab, run, hosts or web(lab), tasks or room(lab) + 1) | {"calm": calm}) + "\n"
+        )
         process.stdin.flush()
         yield visitors
     finally:
@@ -81,12 +86,11 @@ def room(lab: Lab) -> int:
 
 
 def plan(lab: Lab, run: str, hosts: tuple[str, ...], tasks: int) -> dict[str, object]:
-    certificates = [machine.execute(lab, host, "cat", "/etc/nginx/tls/current/fullchain.pem") for host in hosts]
+    certificate = ("cat", "/etc/nginx/tls/current/fullchain.pem")
     return {
         "name": lab.address(FIRST_MACHINE) if lab.machines == SINGLE else CLUSTER_NAME,
-        "hosts": [lab.address_of(host) for host in hosts],
+        "hosts": {lab.address_of(host): machine.execute(lab, host, *certificate) for host in hosts},
         "sources": addresses(lab),
-        "certificates": "".join(certificates),
         "run": run,
         "tasks": tasks,
     }

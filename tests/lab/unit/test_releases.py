@@ -18,6 +18,9 @@ FAULTS = [
     releases.additive_migration,
     releases.dying_web,
     releases.dying_worker,
+    releases.failing_probe,
+    releases.slow_probe,
+    releases.big,
 ]
 
 

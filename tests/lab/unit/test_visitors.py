@@ -63,7 +63,7 @@ async def noted(answer: bytes, closed: bool = False) -> dict[str, object]:
     """What the log has of one request."""
     server, port, _ = await served(answer)
     out = io.StringIO()
-    crowd = Crowd(Plan("site.test", ["127.0.0.1"], [""], "", "run", 1), out)
+    crowd = Crowd(Plan("site.test", {"127.0.0.1": ""}, [""], "run", 1), out)
     if closed:
         server.close()
         await server.wait_closed()

@@ -30,14 +30,17 @@ BROKEN = (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError
 
 @dataclass(frozen=True)
 class Plan:
-    """`name` is the site's, `hosts` are the addresses that serve it, `sources` the visitors' own."""
+    """`name` is the site's, `sources` are the visitors' own addresses. `hosts` serve it, each with its certificate.
+
+    `calm` is how many times the seconds pass from one visitor to the next.
+    """
 
     name: str
-    hosts: list[str]
+    hosts: dict[str, str]
     sources: list[str]
-    certificates: str
     run: str
     tasks: int
+    calm: float = 1
 
 
 class FailedError(Exception):
@@ -53,14 +56,17 @@ class Crowd:
     latest: float = 0
 
     def __post_init__(self) -> None:
-        self.tls = ssl.create_default_context(cadata=self.plan.certificates)
+        # One each: of two that sign themselves in the same name, OpenSSL looks at the first alone.
+        self.tls = {host: ssl.create_default_context(cadata=text) for host, text in self.plan.hosts.items()}
         self.hosts, self.sources, self.numbers = cycle(self.plan.hosts), cycle(self.plan.sources), count()
 
     async def work(self) -> None:
         """Until told to stop; then what has begun is finished, without its pauses."""
         begun, used = time.monotonic(), time.process_time()
         kinds = {self.person: PERSON, self.reader: READER, self.slow: SLOW, self.tasks: TASKS}
-        await asyncio.gather(*(self.every(seconds, kind) for kind, seconds in kinds.items()), self.watch_itself())
+        await asyncio.gather(
+            *(self.every(seconds * self.plan.calm, kind) for kind, seconds in kinds.items()), self.watch_itself()
+        )
         await asyncio.gather(*self.visits)
         elapsed = time.monotonic() - begun
         cpu = time.process_time() - used
@@ -99,7 +105,8 @@ class Crowd:
             client.close()
 
     def client(self) -> Client:
-        return Client(self.plan.name, next(self.hosts), next(self.sources), self.tls)
+        host = next(self.hosts)
+        return Client(self.plan.name, host, next(self.sources), self.tls[host])
 
     async def person(self, client: Client) -> None:
         who = f"v{self.plan.run}-{next(self.numbers)}"
