@@ -92,6 +92,15 @@ def test_it_names_the_missing_variables(tmp_path: Path) -> None:
     assert f"- {', '.join(GOOD)} are not set." in output
 
 
+def test_it_takes_settings_that_the_application_knows_and_the_playbook_does_not_set(tmp_path: Path) -> None:
+    settings = "{'DRAIN_SECONDS': 60, 'SECRET_KEY': 'x', 'DRAIN_SECOND': 60, 'EMAIL_TIMEOUT': '5\\n6'}"
+
+    code, output = run(tmp_path, inventory(GOOD | {"app_settings": settings}, GROUPS))
+
+    assert code == 2
+    assert "app_settings sets SECRET_KEY, DRAIN_SECOND, EMAIL_TIMEOUT." in output
+
+
 def test_provided_means_by_absolute_paths(tmp_path: Path) -> None:
     files = {"site_tls": "provided", "site_tls_certificate": "site.pem", "site_tls_key": "site.key"}
 

@@ -13,8 +13,9 @@ PATIENCE = 120
 
 
 def known() -> dict[str, str]:
-    secrets: dict[str, str] = yaml.safe_load(SECRETS.read_text(encoding="utf-8"))
-    return secrets
+    """The file also notes what a rotation needs, in lists and dictionaries."""
+    found = yaml.safe_load(SECRETS.read_text(encoding="utf-8"))
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def address(host: Host) -> str:

@@ -12,7 +12,7 @@ def sql(lab: Lab, statement: str, role: str = "postgres") -> Ended:
     return shell(lab, f"runuser -u postgres -- psql saas -qtAc 'SET ROLE {role}' -c \"{statement}\"")
 
 
-@pytest.mark.parametrize("role", ["saas_web", "saas_worker"])
+@pytest.mark.parametrize("role", ["saas_web", "saas_web_b", "saas_worker", "saas_worker_b"])
 @pytest.mark.parametrize(
     "statement", ["CREATE TABLE mine (id int)", "DROP TABLE core_taskrecord", "TRUNCATE accounts_user"]
 )

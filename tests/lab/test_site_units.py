@@ -53,6 +53,12 @@ def test_none_takes_every_process_there_may_be(working: Lab, unit: str) -> None:
     assert int(do(working, f"systemctl show --property=TasksMax --value {instance(working, unit)}")) <= 512
 
 
+def test_they_have_what_the_inventory_adds_to_the_settings(working: Lab) -> None:
+    process = do(working, "systemctl show --property=MainPID --value celery-worker@email").strip()
+
+    assert "DRAIN_SECONDS=299" in do(working, f"tr '\\0' '\\n' </proc/{process}/environ").splitlines()
+
+
 @pytest.mark.parametrize("unit", ["nginx.service", "postgresql@.service"])
 def test_those_of_debian_get_up_again(working: Lab, unit: str) -> None:
     named = instance(working, unit)
