@@ -7,7 +7,7 @@ from lab.shell import LabError, attempt, require_root, root, stream
 
 LAB = ("aardvark-dns", "git", "iptables", "mmdebstrap", "netavark", "openssh-client", "podman", "runc", "uidmap")
 # The applications' tests start their own servers from the distribution's packages, and a browser.
-TESTS = ("chromium", "chromium-driver", "logrotate", "postgresql", "redis-server")
+TESTS = ("chromium", "chromium-driver", "logrotate", "postgresql", "redis-server", "vagrant")
 UNITS = {"postgresql": "postgresql.service", "redis-server": "redis-server.service"}
 LISTS = Path("/var/lib/apt/lists")
 # Only systemctl reads this: what a package would start or reload is left alone.

@@ -23,6 +23,8 @@ class Lab:
     kind: Literal["up", "test"]
     owner: str = ""
     machines: tuple[str, ...] = SINGLE
+    # What of this computer they see, in podman's words.
+    volumes: tuple[str, ...] = ()
 
     @property
     def network(self) -> str:

@@ -16,6 +16,7 @@ def ensure(lab: Lab, host: str = "saas", *, number: int = FIRST_MACHINE, debian:
         lab.container(host),
         *("--systemd=always", "--privileged", "--hostname", host),
         *(f"--network={network}:ip={lab.address(number, network)},alias={host}" for network in lab.networks),
+        *(f"--volume={volume}" for volume in lab.volumes),
         *lab.labels,
         image.name(debian),
         "/lib/systemd/systemd",

@@ -74,7 +74,10 @@ def run(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
     yield start
     for site in started:
-        site.stop(signal.SIGINT)
+        if site.popen.poll() is None:
+            # As whoever types it: make alone would leave behind what honcho started.
+            site.press_ctrl_c()
+            site.popen.wait(30)
 
 
 @pytest.fixture
