@@ -98,7 +98,7 @@ def test_it_takes_settings_that_the_application_knows_and_the_playbook_does_not_
     code, output = run(tmp_path, inventory(GOOD | {"app_settings": settings}, GROUPS))
 
     assert code == 2
-    assert "app_settings sets SECRET_KEY, DRAIN_SECOND, EMAIL_TIMEOUT." in output
+    assert "app_settings sets DRAIN_SECOND, SECRET_KEY, EMAIL_TIMEOUT." in output
 
 
 def test_provided_means_by_absolute_paths(tmp_path: Path) -> None:
