@@ -83,7 +83,7 @@ def first(lab: Lab, first_run: playbook.Progress) -> str:
     [
         (releases.import_error, "Say why the release is not fit", "there_is_no_such_module"),
         (releases.failing_check, "Say why the release is not fit", "bench.E001"),
-        (releases.failing_migration, "Say why it is not migrated", "0002_fails"),
+        (releases.failing_migration, "Say why it is not migrated", "there_is_no_such_table"),
         (releases.import_error_at_start, "Start it beside the present one", "there_is_no_such_module"),
         (releases.failing_page, "Start it beside the present one", "/accounts/login/ is answered with 500"),
         (releases.dying_web, "Start it beside the present one", "does not stay up"),
