@@ -56,12 +56,6 @@ class Site(Process):
         return processes_in(self.tree)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c_is_heard() -> None:
-    """A shell has what it starts in the background ignore it, and so would all that is started here."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_tree(tmp_path_factory.mktemp("tree").resolve())
