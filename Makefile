@@ -135,7 +135,7 @@ test-cluster: setup ## Seven machines from the same site.yml: scanned, rebooted,
 	@$(LAB) packages
 	@for file in $(CLUSTER); do $(BIN)/pytest --quiet --capture=no $$file || exit; done
 
-# Not in every run either: without KVM the machine is emulated, which takes an hour.
+# Not in every run either: without KVM the machine is emulated, some 13 times slower.
 test-vagrant: setup ## vagrant up for real: an account, its mail, a changed template provisioned, destroy
 	@$(LAB) packages
 	@$(BIN)/pytest --quiet --capture=no tests/vagrant/real_vagrant.py

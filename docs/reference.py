@@ -66,7 +66,7 @@ def secrets() -> str:
     said = {name: spec["description"] for options in specs for name, spec in options.items()}
     names = load(ANSIBLE / "roles/secrets/defaults/main.yml")["secrets_names"]
     # “That user” is Flower's, which the role's line before names.
-    said["secret_flower_password"] = "The password of Flower's user `flower`, at Flower as at nginx."  # noqa: S105
+    said["secret_flower_password"] = "The password of Flower's user `flower`, at Flower as at nginx."  # noqa: S105 - its meaning
     return table(["variable", "meaning"], ([f"`{name}`", said[name]] for name in names))
 
 

@@ -37,7 +37,7 @@ def by_socket(release: str) -> None:
 def by_nginx(release: str) -> None:
     """From this host, where the certificate is for another name."""
     for page in PAGES:
-        context = ssl._create_unverified_context()  # noqa: S323
+        context = ssl._create_unverified_context()  # noqa: S323 - by address
         ask(HTTPSConnection("127.0.0.1", timeout=SECONDS, context=context), page, release)
 
 

@@ -95,7 +95,7 @@ def watched(cluster: Lab) -> Iterator[list[str]]:
 
 def visit(address: str, failed: list[str], gone: threading.Event) -> None:
     while not gone.wait(0.2):
-        connection = HTTPSConnection(address, timeout=30, context=ssl._create_unverified_context())  # noqa: S323
+        connection = HTTPSConnection(address, timeout=30, context=ssl._create_unverified_context())  # noqa: S323 - by address
         try:
             connection.request("GET", "/accounts/login/", headers={"Host": CLUSTER_NAME})
             status = str(connection.getresponse().status)
@@ -184,7 +184,7 @@ UNFIT, START = "Say why the release is not fit", "Start it beside the present on
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_is_not_fit_on_one_host_is_on_none(  # noqa: PLR0913, PLR0917
+def test_what_is_not_fit_on_one_host_is_on_none(  # noqa: PLR0913, PLR0917 - the table's columns
     cluster: Lab, first: str, fault: releases.Fault, somewhere: Somewhere, host: str, step: str, told: str
 ) -> None:
     (before,), bad = current(cluster), releases.release(f"{somewhere.__name__}-{time.time()}", fault)
