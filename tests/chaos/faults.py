@@ -60,6 +60,9 @@ class Saboteur:
         raise AssertionError(f"No task ran in {name} for a minute")
 
     def running(self, unit: Unit) -> list[Any]:
+        """One that was just killed runs nothing, though its records still say so until a sweep."""
+        if unit.popen.poll() is not None:
+            return []
         return self.site.query(RUNNING, f"%/{unit.popen.pid}/%")
 
     def stopped_while_running(self, unit: Unit) -> list[Any]:

@@ -1,6 +1,7 @@
 from typing import Any
 from unittest import mock
 
+from celery.exceptions import WorkerLostError
 from django.db import OperationalError
 
 from config.celery import app
@@ -75,6 +76,18 @@ class StoreTests(LetterCase):
         letters.store(composing.compose(self.record(), None, "late") | {"attempts": 1})
 
         self.assertFalse(DeadLetter.objects.exists())
+
+    def test_a_lost_run_that_could_not_be_looked_up_is_repeated_and_not_buried(self) -> None:
+        self.bury()
+        TaskRecord.objects.update(state=State.RUNNING, closed_at=None)
+        DeadLetter.objects.all().delete()
+        record = self.record()
+
+        lost = composing.letter(str(record.pk), record.task, "email", [], {}, WorkerLostError(), letters.WORKER_LOST)
+        letters.store(lost | {"attempts": record.attempts})
+
+        self.assertFalse(DeadLetter.objects.exists())
+        self.assertEqual(self.record().state, State.RUNNING)
 
     def test_a_letter_holds_what_postgresql_would_refuse_in_a_way_that_it_takes(self) -> None:
         args = ["nul \0", "half \ud800", float("nan"), {"\0": 1}]

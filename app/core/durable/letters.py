@@ -84,8 +84,12 @@ def key_of(task_id: str) -> uuid.UUID:
 
 
 def close_as_dead(record: TaskRecord, content: Letter) -> bool:
-    """Refuse a letter about an earlier run than the record's last, or about one that was requeued since."""
-    ended = record.state in (State.FAILED, State.RUNNING) and record.attempts == content.get("attempts", 0)
+    """Refuse a letter about an earlier run than the record's last, or about one that was requeued since.
+
+    Also one that was written without the record, which the database could not show then: its run is repeated.
+    """
+    last = "recorded_at" in content and record.attempts == content.get("attempts", 0)
+    ended = last and record.state in (State.FAILED, State.RUNNING)
     # An unreadable message needs no letter: it is published again, from the record.
     if not ended and not (record.state == State.PUBLISHED and content["reason"] == UNKNOWN_TASK):
         return False
