@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,27 @@ def test_only_its_owner_may_read_it(made: Path) -> None:
     run(made)
 
     assert made.stat().st_mode & 0o777 == 0o600
+
+
+def seen(file: Path, ended: threading.Event) -> set[int]:
+    """Its modes, as long as there is something in it."""
+    modes = set()
+    while not ended.is_set():
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            modes |= {found.st_mode & 0o777} if found.st_size else set()
+    return modes
+
+
+def test_nor_may_anybody_else_while_it_is_made(tmp_path: Path) -> None:
+    file, ended = tmp_path / "site.secrets.yml", threading.Event()
+
+    with ThreadPoolExecutor() as pool:
+        modes = pool.submit(seen, file, ended)
+        run(file)
+        ended.set()
+
+    assert modes.result() == {0o600}
 
 
 def test_it_prints_none(made: Path) -> None:
