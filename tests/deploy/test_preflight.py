@@ -101,6 +101,32 @@ def test_it_takes_settings_that_the_application_knows_and_the_playbook_does_not_
     assert "app_settings sets DRAIN_SECOND, SECRET_KEY, EMAIL_TIMEOUT." in output
 
 
+def test_it_tells_what_no_firewall_could_be_given(tmp_path: Path) -> None:
+    nobody = "{'name': 'a', 'ports': [9100], 'servers': ['wm'], 'clients': ['guest']}"
+    guests = "[guests]\nguest ansible_host=127.0.0.1 ansible_port=1\n"
+
+    code, output = run(
+        tmp_path,
+        inventory(GOOD | {"more_services": f"[{nobody}, {{'ports': [1], 'servers': ['vm']}}]"}, GROUPS) + guests,
+    )
+
+    assert code == 2
+    assert "missing required arguments: name found in more_services" in output
+    assert "more_services names wm;" in output
+    assert "more_services lets in guest, for which private_address is not set" in output
+
+
+def test_it_goes_on_with_what_they_can_be_given(tmp_path: Path) -> None:
+    own = "{'name': 'a', 'ports': [9100], 'servers': ['vm'], 'clients': ['vm', 'peer']}"
+    peers = "[peers]\npeer ansible_host=127.0.0.1 ansible_port=1 private_address=10.0.0.9\n"
+    everybodys = "{'name': 'b', 'ports': [9101], 'servers': ['vm']}"
+
+    _, output = run(tmp_path, inventory(GOOD | {"more_services": f"[{own}, {everybodys}]"}, GROUPS) + peers)
+
+    assert "vm cannot be reached over SSH" in output
+    assert "more_services" not in output
+
+
 def test_provided_means_by_absolute_paths(tmp_path: Path) -> None:
     files = {"site_tls": "provided", "site_tls_certificate": "site.pem", "site_tls_key": "site.key"}
 
