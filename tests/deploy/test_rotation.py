@@ -98,6 +98,14 @@ def test_it_refuses_a_part_of_the_site(file: Path, step: str, option: str, named
     assert file.read_text() == before
 
 
+def test_it_refuses_a_part_of_itself(tmp_path: Path) -> None:
+    rotation = ("rotate-secrets.yml", "-e", f"rotate={REDIS}", "-e", f"site_secrets_file={tmp_path}/none.secrets.yml")
+
+    output = ansible("ansible-playbook", "-i", "vm,", *rotation, "--tags=redis")
+
+    assert "without --tags." in " ".join(output.split())
+
+
 def test_it_refuses_a_site_without_secrets(tmp_path: Path) -> None:
     output = rotate(tmp_path / "none.secrets.yml", REDIS)
 
