@@ -46,6 +46,26 @@ def test_it_tells_everything_that_is_wrong_with_a_host_at_once(lab: Lab) -> None
     assert "site_domain is nowhere.saas.test, for which saas finds no address" in text
 
 
+def test_it_refuses_a_second_beat(lab: Lab) -> None:
+    """One that was left behind when another host became the scheduler."""
+    unit = "/etc/systemd/system/celery-beat.service"
+    text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+    machine.execute(lab, "saas", "sh", "-c", f"cat >{unit}; systemctl --quiet enable celery-beat", stdin=text)
+    groups = {name: ["saas"] for name in ("all", "database", "redis", "web", "worker", "monitor")}
+    try:
+        told = refusal(lab, preflight_groups=groups)
+    finally:
+        machine.execute(lab, "saas", "sh", "-c", f"systemctl --quiet disable celery-beat; rm {unit}")
+
+    assert "saas runs Beat from an earlier run and is not in the group scheduler" in told
+
+
+def test_it_refuses_an_address_that_the_host_does_not_have(lab: Lab) -> None:
+    text = refusal(lab, private_address="192.0.2.9")
+
+    assert "private_address of saas is 192.0.2.9, which that host does not have" in text
+
+
 def test_clocks_are_compared_whatever_their_time_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
 
