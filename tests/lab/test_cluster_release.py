@@ -211,6 +211,13 @@ def test_what_is_not_fit_on_one_host_is_on_none(  # noqa: PLR0913, PLR0917 - the
         wait_until_only(cluster, releases.name(bad))
 
 
+def test_a_part_of_the_site_is_refused(cluster: Lab, first: str) -> None:
+    log = cluster.directory / "deploy.log"
+
+    with pytest.raises(LabError, match="would keep another release: run it without --limit"):
+        playbook.run(cluster, "deploy.yml", log, "--limit=web1,localhost", release=releases.release("part"))
+
+
 @contextmanager
 def deploying(cluster: Lab, release: str) -> Iterator["subprocess.Popen[bytes]"]:
     command = [

@@ -37,5 +37,24 @@ def test_nobody_comes_in_over_the_network_without_a_password(lab: Lab) -> None:
     assert "no password supplied" in shell(lab, "PGPASSWORD= psql -w -h 127.0.0.1 -U saas_web saas -c 'SELECT 1'").text
 
 
+def test_its_cache_is_an_eighth_of_the_machine_s_memory(lab: Lab) -> None:
+    total = int(do(lab, "awk '/^MemTotal/ {print $2}' /proc/meminfo")) // 1024
+
+    pages = int(sql(lab, "SELECT setting FROM pg_settings WHERE name = 'shared_buffers'").text)
+
+    assert pages * 8 // 1024 == max(128, total // 64 * 64 // 8)
+
+
+def test_passwords_are_kept_as_scram_and_connections_are_counted(lab: Lab) -> None:
+    known = (
+        "SELECT rolname, rolconnlimit, left(rolpassword, 13) FROM pg_authid WHERE rolname ~ '^saas_' ORDER BY rolname"
+    )
+
+    assert sql(lab, known).text.split() == [
+        *("saas_owner|5|SCRAM-SHA-256", "saas_web|120|SCRAM-SHA-256", "saas_web_b|120|"),
+        *("saas_worker|60|SCRAM-SHA-256", "saas_worker_b|60|"),
+    ]
+
+
 def test_pages_carry_checksums(lab: Lab) -> None:
     assert sql(lab, "SHOW data_checksums").text.strip() == "on"

@@ -94,5 +94,19 @@ def test_a_restart_forgets_no_transaction(lab: Lab, first_run: playbook.Progress
     redis(lab, "saas", password, "del", *KEYS)
 
 
+def test_it_forgets_and_evicts_nothing(lab: Lab, first_run: playbook.Progress) -> None:
+    people = secrets(lab)["secret_redis_operations_password"]
+    wanted = {
+        "maxmemory": str(256 * 2**20),
+        "maxmemory-policy": "noeviction",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+    }
+
+    found = {name: redis(lab, "operations", people, "config", "get", name).split()[-1] for name in wanted}
+
+    assert found == wanted
+
+
 def test_people_may_do_everything(lab: Lab, first_run: playbook.Progress) -> None:
     assert "saas" in redis(lab, "operations", secrets(lab)["secret_redis_operations_password"], "acl", "users")

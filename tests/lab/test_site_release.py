@@ -5,13 +5,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from lab import paths, playbook, proof, snapshot
 from lab.labs import Lab
 from lab.podman import podman
-from lab.shell import LabError
+from lab.shell import LabError, run
 from tests.lab import releases
 from tests.lab.hosts import do, shell, wait_until_shown
 
@@ -226,6 +227,30 @@ def test_it_does_not_go_back_to_code_that_the_schema_has_left_behind(lab: Lab, f
     assert current(lab) == latest
     # The releases of the other tests could not live with it either.
     do(lab, f'runuser -u postgres -- psql --quiet saas -c "{FORGET}"')
+
+
+def test_what_is_in_no_commit_is_not_left_out_unasked(lab: Lab, first: str, tmp_path: Path) -> None:
+    """Of another clone, whose changes nobody misses."""
+    before = current(lab)
+    run(["git", "clone", "--quiet", str(paths.ROOT), str(tmp_path / "clone")])
+    (tmp_path / "clone/app/forgotten.py").touch()
+
+    with pytest.raises(LabError, match=r"app/forgotten\.py"):
+        playbook.run(lab, "deploy.yml", lab.directory / "deploy.log", release_source=str(tmp_path / "clone"))
+
+    assert current(lab) == before
+
+
+def test_what_never_was_in_service_is_not_gone_back_to(lab: Lab, first: str) -> None:
+    before = current(lab)
+    do(lab, "mkdir /srv/saas/releases/0123456789ab")
+    try:
+        with pytest.raises(LabError, match="0123456789ab is not to be gone back to"):
+            rollback(lab, release="0123456789ab")
+    finally:
+        do(lab, "rmdir /srv/saas/releases/0123456789ab")
+
+    assert current(lab) == before
 
 
 def test_what_is_there_already_is_not_deployed_again(lab: Lab, first: str) -> None:
