@@ -217,7 +217,7 @@ def add(grown: Lab, host: str) -> None:
     hosts.write_text(yaml.safe_dump(known), encoding="utf-8")
 
 
-@pytest.mark.parametrize("host", ["db1", "redis1", "web1"])
+@pytest.mark.parametrize("host", ["db1", "redis1", "web1", "worker1", "control"])
 def test_after_a_reboot_everything_is_back_by_itself(
     cluster: Lab, deployed: playbook.Progress, names: dict[str, str], host: str
 ) -> None:
