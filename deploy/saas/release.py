@@ -14,8 +14,6 @@ from saas.host import output
 from saas.keep import Record, wait
 from saas.links import UnfitError
 
-# Seconds that a unit has to live to be taken for well.
-STEADY = 3
 # How long what the last deploy left to finish may take before the next one gives up.
 PATIENCE = 900
 MEGA = 1_000_000
@@ -118,7 +116,7 @@ def start(arguments: argparse.Namespace) -> None:
     proofs: list[Callable[[], None]] = [lambda: verify.steady(units, release)]
     proofs += [lambda: verify.by_socket(release)] if web else []
     prove(proofs)
-    time.sleep(max(0, STEADY - (time.monotonic() - began)))
+    time.sleep(max(0, verify.STEADY - (time.monotonic() - began)))
     prove(proofs)
 
 
@@ -153,13 +151,15 @@ def retired(unit: dict[str, str]) -> bool:
 
 
 def switch(arguments: argparse.Namespace) -> None:
-    """let /srv/saas/current lead to it, which sends new requests there"""
+    """let /srv/saas/current lead to it, which sends new requests there, and have Beat and Flower follow"""
     record = keep.held(arguments.release)
     running.systemctl("enable", running.web(record.new))
     # It is there already where a deploy was cut off half-way through the hosts.
     if record.old != record.new:
         links.lead("previous", record.old)
         links.lead("current", record.new)
+    running.systemctl("reset-failed", running.single())
+    running.systemctl("restart", running.single(), "--no-block")
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -167,7 +167,7 @@ def check(arguments: argparse.Namespace) -> None:
     record = keep.held(arguments.release)
     if running.web(record.new):
         verify.by_nginx(record.new)
-    verify.steady(processes(record), record.new)
+    verify.lasting([*processes(record), *running.single()], record.new)
 
 
 def probe(arguments: argparse.Namespace) -> None:

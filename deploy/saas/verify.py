@@ -4,15 +4,21 @@ import json
 import socket
 import ssl
 import subprocess
+import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from saas import answers, manage, running
+from saas.host import Unit
+from saas.keep import wait
 from saas.links import UnfitError
 
 # One that asks the database, and one that a visitor sees.
 PAGES = ("/health/", "/accounts/login/")
 SECONDS = 20
+# Seconds that a unit has to live to be taken for well.
+STEADY = 3
 
 
 class SocketConnection(HTTPConnection):
@@ -63,6 +69,18 @@ def steady(names: list[str], release: str) -> None:
         if unit["ActiveState"] != "active" or int(unit["NRestarts"] or 0) or found != release:
             state = f"{unit['ActiveState']}, started again {unit['NRestarts']} times, release {found or 'none'}"
             raise UnfitError(f"{name} does not stay up ({state}). {running.words(name)}")
+
+
+def lasting(names: list[str], release: str) -> None:
+    """Each has been up for a while, since it was last started, and with that release."""
+    with suppress(UnfitError):
+        wait(lambda: all(lasts(unit, release) for unit in running.show(*names).values()), SECONDS, "")
+    steady(names, release)
+
+
+def lasts(unit: Unit, release: str) -> bool:
+    up = time.monotonic() - int(unit["ActiveEnterTimestampMonotonic"] or 0) / 1_000_000
+    return unit["ActiveState"] == "active" and up >= STEADY and running.release_of(unit) == release
 
 
 def through_queues(releases: set[str]) -> None:

@@ -1,13 +1,14 @@
 """Releases and their links, in a folder instead of /srv/saas; tests/lab/test_site_release.py has the units."""
 
 import os
+import time
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from saas import keep, links, release, settling
+from saas import keep, links, release, running, settling, verify
 from saas.keep import Record
 from saas.links import UnfitError
 from saas.settling import Worker
@@ -250,3 +251,21 @@ def test_settling_leaves_no_queue_without_a_worker(worker: Worker, told: dict[st
 def test_beat_begins_again_with_the_current_release_alone() -> None:
     assert settling.orders("new", {}, {BEAT: "old"}) == {"restart": [BEAT]}
     assert settling.orders("new", {}, {BEAT: "new"}) == {"start": [BEAT]}
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "of", "well"),
+    [
+        pytest.param("active", 4, "new", True, id="well"),
+        pytest.param("active", 1, "new", False, id="only just started"),
+        pytest.param("active", 4, "old", False, id="of another release"),
+        pytest.param("activating", 4, "new", False, id="about to start again"),
+    ],
+)
+def test_a_unit_lasts_that_has_been_up_for_a_while(
+    state: str, seconds: float, of: str, well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "release_of", lambda unit: of)
+    began = str(round((time.monotonic() - seconds) * 1_000_000))
+
+    assert verify.lasts({"ActiveState": state, "ActiveEnterTimestampMonotonic": began}, "new") is well

@@ -28,6 +28,13 @@ def die(**kwargs):
     import threading
     threading.Timer({seconds}, os._exit, [1]).start()
 """
+DYING_BEAT = """
+
+@beat_init.connect
+def die(**kwargs):
+    import os
+    os._exit(1)
+"""
 CHECK = """
 from django.core.checks import Error, register
 
@@ -166,6 +173,11 @@ def dying_web(tree: Tree, seconds: float = 2) -> None:
 
 def dying_worker(tree: Tree, seconds: float = 2) -> None:
     tree.append("app/config/celery.py", DYING_WORKER.format(seconds=seconds))
+
+
+def dying_beat(tree: Tree) -> None:
+    """Beat follows the switch: it is found after that."""
+    tree.append("app/config/celery.py", DYING_BEAT)
 
 
 def failing_probe(tree: Tree) -> None:

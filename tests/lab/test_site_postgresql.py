@@ -51,8 +51,8 @@ def test_passwords_are_kept_as_scram_and_connections_are_counted(lab: Lab) -> No
     )
 
     assert sql(lab, known).text.split() == [
-        *("saas_owner|5|SCRAM-SHA-256", "saas_web|120|SCRAM-SHA-256", "saas_web_b|120|"),
-        *("saas_worker|60|SCRAM-SHA-256", "saas_worker_b|60|"),
+        *("saas_owner|5|SCRAM-SHA-256", "saas_web|200|SCRAM-SHA-256", "saas_web_b|200|"),
+        *("saas_worker|80|SCRAM-SHA-256", "saas_worker_b|80|"),
     ]
 
 

@@ -89,6 +89,7 @@ def first(lab: Lab, first_run: playbook.Progress) -> str:
         (releases.failing_page, "Start it beside the present one", "/accounts/login/ is answered with 500"),
         (releases.dying_web, "Start it beside the present one", "does not stay up"),
         (releases.dying_worker, "Start it beside the present one", "does not stay up"),
+        (releases.dying_beat, "See that it is there", "celery-beat.service does not stay up"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -104,6 +105,7 @@ def test_a_release_that_is_not_fit_leaves_the_present_one(
     assert told in str(error.value)
     assert current(lab) == first
     wait_until_settled(lab)
+    wait_until_shown(lab, "systemctl is-active celery-beat flower | sort | uniq -c", "2 active")
     assert f"not done, {first} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
     assert releases.name(bad) not in do(lab, "ls /srv/saas/releases")
     proof.prove(lab)
@@ -185,6 +187,9 @@ def test_who_goes_back_does_not_wait_for_tasks(lab: Lab, first: str) -> None:
 def test_it_goes_back_to_the_one_before_and_to_a_named_one(lab: Lab, first: str) -> None:
     second = releases.release("second")
     deploy(lab, second)
+    # The lock has not changed.
+    environments = do(lab, f"cd /srv/saas/releases && readlink -f {first}/.venv {releases.name(second)}/.venv").split()
+    assert environments[0] == environments[1]
 
     rollback(lab, release=first)
     assert current(lab) == first
@@ -254,8 +259,10 @@ def test_what_never_was_in_service_is_not_gone_back_to(lab: Lab, first: str) -> 
 
 
 def test_what_is_there_already_is_not_deployed_again(lab: Lab, first: str) -> None:
-    release = releases.release("there")
+    before, release = current(lab), releases.release("there")
     deploy(lab, release)
+    told = json.loads(do(lab, "journalctl -t saas-deploy -o json -n 1"))
+    assert (told["DEPLOY_KIND"], told["DEPLOY_FROM"], told["DEPLOY_TO"]) == ("deploy", before, releases.name(release))
 
     again = deploy(lab, release)
 

@@ -215,7 +215,7 @@ def test_it_is_refused_while_a_deploy_is_under_way(lab: Lab, rotation: Rotation)
         run(lab, "rotate-secrets.yml", rotate="secret_redis_password")
 
     sentence = " ".join(str(refusal.value).split())
-    assert "saas is being given another release (deploy of 0123456789ab by somebody@elsewhere)" in sentence
+    assert "saas is in other hands (deploy of 0123456789ab by somebody@elsewhere)" in sentence
     assert lab.secrets.read_text(encoding="utf-8") == before
     do(lab, "systemctl stop elsewhere.service")
     wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "inactive")
