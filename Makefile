@@ -118,10 +118,21 @@ check-rest:
 
 test: check docs ## Everything: `make check`, the site of the documents, real servers, a browser, and a machine in the lab
 	@$(LAB) packages
-	@for folder in tests/deploy tests/dev tests/vagrant/test_vagrantfile.py tests/log_strategies tests/integration tests/chaos tests/e2e; do \
+	@$(MAKE) --no-print-directory --jobs=2 test-tasks test-rest
+	@$(MAKE) --no-print-directory test-lab
+
+# Two lanes again: with Redis, PostgreSQL and workers the one, with browsers and playbooks the other.
+.PHONY: test-tasks test-rest
+test-tasks:
+	@for folder in tests/integration tests/chaos; do \
 	  echo "==> $$folder"; $(BIN)/pytest --quiet $$folder || exit; \
 	done
-	@$(MAKE) --no-print-directory test-lab
+
+# Its output is shown at the end of each folder.
+test-rest:
+	@for folder in tests/deploy tests/dev tests/vagrant/test_vagrantfile.py tests/log_strategies tests/e2e; do \
+	  said=$$($(BIN)/pytest --quiet $$folder 2>&1); code=$$?; echo "==> $$folder"; echo "$$said"; [ $$code = 0 ] || exit $$code; \
+	done
 
 test-lab: setup ## Only what `make test` does in the lab, on Debian 12 and 13
 	@$(LAB) packages
