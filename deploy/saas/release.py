@@ -138,8 +138,9 @@ def told(units: Iterable[str]) -> str:
 
 def retire(arguments: argparse.Namespace) -> None:
     """tell the workers of other releases to fetch nothing more; they finish what they run"""
-    keep.held(arguments.release)
-    known = running.show(*running.workers())
+    record = keep.held(arguments.release)
+    # One whose double is left out has only just finished, and it alone fetches: it follows when this is settled.
+    known = running.show(*(name for name in running.workers() if running.beside(name) not in record.left_out))
     old = [name for name, unit in known.items() if unit["MainPID"] != "0"]
     old = [name for name in old if running.release_of(known[name]) != arguments.release]
     running.systemctl("stop", old, "--no-block")

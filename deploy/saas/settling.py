@@ -88,11 +88,11 @@ def orders(current: str, found: dict[str, Worker], single: dict[str, str]) -> di
         # One that was told to stop, by a deploy that then failed, is wanted after all.
         told["start" if release == current else "restart"].append(name)
     for name, worker in found.items():
-        if worker.state == "deactivating":
+        if worker.state == "active" and worker.release == current:
+            verb = "stop"
+        elif worker.state in ("active", "deactivating"):
             # Until it has finished, the double alone fetches.
             verb = "restart" if worker.double != current else ""
-        elif worker.state == "active" and worker.release == current:
-            verb = "stop"
         else:
             verb = "stop" if worker.double not in ("", current) else ""
         if verb:

@@ -3,6 +3,7 @@
 import os
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -234,6 +235,7 @@ RUNS, FINISHES, GONE = "active", "deactivating", "inactive"
     ("worker", "told"),
     [
         pytest.param(Worker(RUNS, "old", "new"), {"restart": [WORKER]}, id="after a switch the double bridges"),
+        pytest.param(Worker(RUNS, "old", ""), {"restart": [WORKER, DOUBLE]}, id="one that was left out needs one"),
         pytest.param(Worker(FINISHES, "old", "new"), {"restart": [WORKER]}, id="also while the old one finishes"),
         pytest.param(Worker(GONE, "", "new"), {"restart": [WORKER]}, id="also where it has ended"),
         pytest.param(Worker(RUNS, "new", "new"), {"start": [WORKER], "stop": [DOUBLE]}, id="then it goes"),
@@ -269,3 +271,23 @@ def test_a_unit_lasts_that_has_been_up_for_a_while(
     began = str(round((time.monotonic() - seconds) * 1_000_000))
 
     assert verify.lasts({"ActiveState": state, "ActiveEnterTimestampMonotonic": began}, "new") is well
+
+
+def test_a_worker_that_finishes_between_two_steps_is_left_to_fetch(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not run for the first step, which therefore started no double for it."""
+    other = "celery-worker@other.service"
+    keep.write(replace(record, left_out=[DOUBLE]))
+    unit = {"MainPID": "1", "StatusText": release.RETIRED}
+    stopped: list[str] = []
+    monkeypatch.setattr(keep, "state", lambda: "active")
+    monkeypatch.setattr(keep, "connection", lambda: record.connection)
+    monkeypatch.setattr(running, "workers", lambda: [WORKER, other])
+    monkeypatch.setattr(running, "show", lambda *names: dict.fromkeys(names, unit))
+    monkeypatch.setattr(running, "release_of", lambda unit: "aaaa")
+    monkeypatch.setattr(running, "systemctl", lambda verb, names, *options: stopped.extend(names))
+
+    release.retire(Namespace(release="bbbb"))
+
+    assert stopped == [other]

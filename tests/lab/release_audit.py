@@ -89,11 +89,15 @@ def gap(asked: Collection[float], came: Collection[float]) -> tuple[float, float
     return max(((later - earlier, later) for earlier, later in pairwise(moments)), default=(0, 0))
 
 
-def audit_tasks(lab: Lab, seconds: float = QUIET_SECONDS) -> Tasks:
-    """Waits until all have ended, or for so long. Nothing may ask for more meanwhile."""
+def last_call(lab: Lab) -> int:
+    return max((number for number, _, _ in calls(lab)), default=0)
+
+
+def audit_tasks(lab: Lab, after: int = 0, seconds: float = QUIET_SECONDS) -> Tasks:
+    """Of the calls after one. Waits until all have ended, or for so long; nothing may ask for more meanwhile."""
     end = time.monotonic() + seconds
     while True:
-        tasks = count_tasks(calls(lab))
+        tasks = count_tasks([call for call in calls(lab) if call[0] > after])
         if not tasks.lost or time.monotonic() > end:
             return tasks
         time.sleep(1)

@@ -178,9 +178,10 @@ def test_who_goes_back_does_not_wait_for_tasks(lab: Lab, first: str) -> None:
         assert "deactivating" in do(lab, "systemctl show --property=ActiveState celery-worker@celery")
         rollback(lab)
         assert current(lab) == before
+        # Nor has what a deploy does besides, a daemon-reload, cut them off.
+        assert do(lab, "systemctl show --property=MainPID --value celery-worker@celery").strip() == worker
     finally:
-        # They may have ended with their worker by now.
-        do(lab, f"pkill -CONT -P {worker} || true")
+        do(lab, f"pkill -CONT -P {worker}")
     wait_until_settled(lab)
 
 

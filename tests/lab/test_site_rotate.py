@@ -14,7 +14,7 @@ from lab.shell import run as command
 from tests.lab import releases
 from tests.lab.answers import Summary, told
 from tests.lab.hosts import do, wait_until_shown
-from tests.lab.release_audit import Mails, Tasks, audit_mails, audit_tasks
+from tests.lab.release_audit import Mails, Tasks, audit_mails, audit_tasks, last_call
 from tests.lab.traffic import traffic, wait
 
 NAMES: list[str] = yaml.safe_load((paths.ANSIBLE / "roles/secrets/defaults/main.yml").read_text(encoding="utf-8"))[
@@ -108,6 +108,7 @@ def stop_at_redis(lab: Lab, rotation: Rotation) -> None:
 
 
 def rotate_all(lab: Lab, debian: str, rotation: Rotation) -> None:
+    earlier = last_call(lab)
     with traffic(lab, debian, calm=4) as visitors:
         wait(visitors, 5)
         with console.step("Rotating all secrets under visitors", "rotate"):
@@ -116,7 +117,7 @@ def rotate_all(lab: Lab, debian: str, rotation: Rotation) -> None:
         wait(visitors, 5)
         rotation.summary = visitors.end()
     rotation.mails = audit_mails(lab, rotation.summary.registered, visitors.run)
-    rotation.tasks = audit_tasks(lab)
+    rotation.tasks = audit_tasks(lab, after=earlier)
     rotation.held = do(lab, HELD)
     print("\n".join(["", *told(rotation.summary), f"mails      {rotation.mails}", f"tasks      {rotation.tasks}"]))
 
