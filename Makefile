@@ -8,7 +8,7 @@ DEBIAN ?= 12
 PORT ?= 8000
 BROKER ?= memory
 # Beside the site's own, so that two clones can run at once.
-export REDIS_PORT := $(shell expr $(PORT) + 1)
+export REDIS_PORT := $(shell expr $(PORT) + 1 2>/dev/null)
 ROLES ?= $(notdir $(wildcard deploy/ansible/roles/*))
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
@@ -49,6 +49,7 @@ endef
 dev: $(if $(wildcard .venv/.synced),setup,.venv/.local) ## Run the site alone, with worker, Beat and an inbox; PORT=8000 BROKER=redis
 	@$(if $(filter memory redis,$(BROKER)),,echo "BROKER is memory or redis, not “$(BROKER)”." >&2; exit 1)
 	@$(if $(filter redis,$(BROKER)),command -v redis-server >/dev/null || { echo "$(NO_REDIS)" >&2; exit 1; })
+	@$(BIN)/python deploy/dev/ports.py "$(PORT)" $(if $(filter redis,$(BROKER)),"$(REDIS_PORT)")
 	@cd app && $(if $(filter redis,$(BROKER)),$(APART),exec ../$(BIN)/python manage.py runserver --demo localhost:$(PORT))
 
 NO_REDIS := There is no redis-server here: install it (Debian: apt-get install redis-server, macOS: brew install redis), or do without: make dev

@@ -1,6 +1,7 @@
 """A developer's first hour: `make dev` in a fresh clone, with Python and nothing else."""
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -135,6 +136,23 @@ def refusal(tree: Path, *options: str, **changes: str) -> str:
 
 def test_another_broker_is_refused(tree: Path) -> None:
     assert "BROKER is memory or redis, not “rabbit”." in refusal(tree, "BROKER=rabbit")
+
+
+@pytest.mark.parametrize("port", ["", "0", "abc", "65536"])
+def test_a_port_that_is_none_is_refused_by_name(tree: Path, port: str) -> None:
+    assert f"PORT is a number from 1 to 65535, not “{port}”" in refusal(tree, f"PORT={port}")
+
+
+@pytest.mark.parametrize("broker", ["memory", "redis"])
+def test_a_port_that_is_taken_is_named_with_another(tree: Path, broker: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        # With Redis the port of the site is free, and its neighbour is not.
+        port = taken - (broker == "redis")
+        said = refusal(tree, f"BROKER={broker}", f"PORT={port}")
+
+    assert f"Port {taken} cannot be had: Address already in use." in said
+    assert "or take another: make dev PORT=8" in said
 
 
 def test_without_a_redis_server_it_says_how_to_get_one(tree: Path, tmp_path: Path) -> None:
