@@ -1,6 +1,7 @@
 """Readers of environment variables: each takes a name and says in one sentence what is wrong with its value."""
 
 import os
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from email.policy import SMTP
@@ -21,6 +22,8 @@ env = environ.Env()
 # Every variable that settings read: docs/settings.md, .env.example and the system check are compared with it.
 READ: set[str] = set()
 FALSE = ("false", "off", "no", "n", "0")
+# What django-environ reads of a file, and what it has no need to.
+LINE = re.compile(r"(export )?[A-Za-z_0-9]+=.*|\s*(#.*)?")
 # What PostgreSQL, sockets and Celery's clocks take.
 MAXIMUM = 2**31 - 1
 # Celery's command line puts these into the environment of its own processes.
@@ -59,14 +62,30 @@ def read_files(name: str, usual: Iterable[Path]) -> None:
         raise WrongSetting(f"{name} must name a file that is there.")
     for path in [Path(named)] if named else usual:
         if path.exists():
+            refuse_lines(path)
             env.read_env(path)
+
+
+def refuse_lines(path: Path) -> None:
+    """Refuse what would be left out with a warning that shows it, since it may hold a password."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise WrongSetting(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise WrongSetting(f"{path} cannot be read: it is not UTF-8.") from None
+    for number, line in enumerate(lines, 1):
+        if not LINE.fullmatch(line):
+            raise WrongSetting(
+                f"{path}, line {number}, must be NAME=value without spaces before the value, or # and a comment."
+            )
 
 
 def text(name: str, default: str | None = None) -> str:
     READ.add(name)
     value = os.environ.get(name, "").strip() or default
     if value is None:
-        raise WrongSetting(f"{name} is required when DEBUG is off.")
+        raise WrongSetting(f"{name} is required when DEBUG is off; to develop, copy .env.example to .env.")
     if not value.isprintable():
         raise WrongSetting(f"{name} must be one line without control characters.")
     return value

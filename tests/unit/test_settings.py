@@ -83,6 +83,26 @@ class ProductionTests(SimpleTestCase):
 
         self.assertEqual((settings["EMAIL_TIMEOUT"], settings["SITE_URL"]), (7, "https://example.org"))
 
+    def test_a_file_that_cannot_be_read_is_told_with_its_line_but_not_its_content(self) -> None:
+        for content, said in {
+            b"# A key\n\nexport DEBUG=false\nSECRET_KEY = hush": "line 4, must be NAME=value",
+            b"hush": "line 1, must be NAME=value",
+            b"SECRET_KEY=hush\xff": "cannot be read: it is not UTF-8.",
+        }.items():
+            with self.subTest(content), NamedTemporaryFile() as file:
+                file.write(content)
+                file.flush()
+
+                with self.assertRaisesMessage(ImproperlyConfigured, said) as caught:
+                    read(ENV_FILE=file.name)
+
+                self.assertIn(file.name, str(caught.exception))
+                self.assertNotIn("hush", str(caught.exception))
+
+    def test_a_folder_is_no_file(self) -> None:
+        with self.assertRaisesMessage(ImproperlyConfigured, "/tests cannot be read: Is a directory."):
+            read(ENV_FILE=str(ROOT / "tests"))
+
     def test_what_has_no_default_is_required(self) -> None:
         for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "SITE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"):
             with self.subTest(name), self.assertRaisesMessage(ImproperlyConfigured, f"{name} is required"):
