@@ -173,6 +173,7 @@ bench-release: setup ## Deploy and roll back under load, count what visitors not
 	@PYTHONPATH=deploy:. $(BIN)/python -m tests.lab.release_bench
 
 lock: ## Resolve pyproject.toml anew into requirements/*.txt
+	@[ -x $(BIN)/uv ] || { echo "There is no $(BIN)/uv yet: make setup puts it there." >&2; exit 1; }
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --extra flower --output-file requirements/production.txt
 	$(LOCK) pyproject.toml --extra local --output-file requirements/local.txt

@@ -127,8 +127,8 @@ def test_with_redis_each_process_stands_alone_and_all_end_together(tree: Path, r
     wait_until(lambda: not site.left(), "nothing of it is left", 10)
 
 
-def refusal(tree: Path, *options: str, **changes: str) -> str:
-    command = ["make", "dev", *options]
+def refusal(tree: Path, *options: str, target: str = "dev", **changes: str) -> str:
+    command = ["make", target, *options]
     result = subprocess.run(command, cwd=tree, env=environment() | changes, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     return result.stderr
@@ -172,3 +172,7 @@ def test_a_python_that_makes_no_environments_is_told_about(tmp_path: Path, tree:
 
     assert "This Python makes no virtual environments: install what does" in refusal(tree, f"PYTHON={python}")
     (tmp_path / "venv").rename(tree / ".venv")
+
+
+def test_make_lock_without_its_tool_says_where_it_comes_from(tree: Path) -> None:
+    assert "There is no /none/uv yet: make setup puts it there." in refusal(tree, "BIN=/none", target="lock")
