@@ -59,9 +59,10 @@ def test_an_application_of_ones_own_takes_fewer_than_sixty_lines() -> None:
 
 
 def test_an_application_of_ones_own(fresh: Path, run: Run) -> None:
+    site = run()
     for block in blocks("own-app.md"):
         follow(fresh, block)
-    site = run()
+    wait_until(lambda: site.status("/notes/") == 200, "the server has reloaded")
     browser = site.browser()
     browser.submit("/accounts/login/", username="demo", password="demo")
 
