@@ -191,6 +191,8 @@ def test_the_machines_of_a_cluster_know_each_others_addresses() -> None:
     [
         ("SAAS_MEMORY", "2G", "SAAS_MEMORY is a whole number, not “2G”"),
         ("SAAS_CPUS", "0", "SAAS_CPUS is a whole number, not “0”"),
+        ("SAAS_CLUSTER", "false", "SAAS_CLUSTER is 1 or 0, not “false”"),
+        ("SAAS_ANSIBLE", "--tags 'a", "SAAS_ANSIBLE is options as a shell takes them"),
         ("SAAS_NETWORK", "192.168.56.", "SAAS_NETWORK is the first three numbers of the machines' addresses"),
         ("SAAS_NETWORK", "192.168.256", "SAAS_NETWORK is the first three numbers of the machines' addresses"),
     ],
