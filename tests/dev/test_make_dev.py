@@ -11,7 +11,7 @@ import pytest
 from tests.dev.conftest import Run, Site
 from tests.dev.tree import environment
 from tests.e2e.conftest import DESKTOP, Page
-from tests.integration.servers import wait_until
+from tests.integration.servers import free_port, wait_until
 
 HARMFUL = "DEBUG=false\nDATABASE_URL=postgres://nobody@127.0.0.1:1/nothing\nCELERY_BROKER_URL=redis://127.0.0.1:1/0\n"
 SLOW = """
@@ -153,6 +153,16 @@ def test_a_port_that_is_taken_is_named_with_another(tree: Path, broker: str) -> 
 
     assert f"Port {taken} cannot be had: Address already in use." in said
     assert "or take another: make dev PORT=8" in said
+
+
+def test_what_is_no_database_is_named_with_the_remedy(tree: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "db.sqlite3"
+    broken.write_text("This is no database.")
+
+    said = refusal(tree, f"PORT={free_port()}", f"DATABASE_URL=sqlite:///{broken}")
+
+    assert f"CommandError: {broken} cannot be read (file is not a database). Delete it, and it is made anew." in said
+    assert "Traceback" not in said
 
 
 def test_without_a_redis_server_it_says_how_to_get_one(tree: Path, tmp_path: Path) -> None:
