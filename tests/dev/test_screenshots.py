@@ -1,6 +1,7 @@
 """What the documents show, photographed while it is used. `make screenshots` keeps the pictures."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.e2e.conftest import Page
 from tests.integration.browser import PASSWORD
 from tests.integration.servers import APP, BIN, Process, free_port, listening, tied, wait_until
 
-SIZE, TALL, WIDE = (1000, 620), (1000, 940), (1280, 620)
+SIZE, TALL, WIDE = (1000, 620), (1000, 940), (1440, 620)
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +69,27 @@ def test_staff_sees_what_failed(visitor: Page, site: Site, broker: str) -> None:
         return "billing.tasks.send_invoice" in visitor.driver.page_source
 
     wait_until(shown, "the dead letter is shown", 60)
+    # Room for all columns.
+    visitor.find("#toggle-nav-sidebar").click()
     visitor.photograph("dead-letters")
 
 
-def test_flower_shows_the_worker(visitor: Page, broker: str, tmp_path: Path) -> None:
+def test_flower_shows_the_worker(visitor: Page, site: Site, broker: str, tmp_path: Path) -> None:
     port = free_port()
     variables = {**os.environ, "DEBUG": "true", "ENV_FILE": os.devnull, "CELERY_BROKER_URL": broker}
     command = [*tied(), str(BIN / "celery"), "-A", "config", "flower", f"--port={port}", "--address=127.0.0.1"]
     flower = Process(command, tmp_path / "log", variables, APP)
     wait_until(lambda: listening(port), "Flower listens")
 
-    def shown() -> bool:
+    def row() -> str:
         visitor.open(f"http://127.0.0.1:{port}/workers")
         # In one go, since Flower draws its table anew at any time.
-        return bool(visitor.run("return document.querySelector('tbody')?.textContent.includes('Online')"))
+        return str(visitor.run("return document.querySelector('tbody')?.innerText"))
 
-    wait_until(shown, "Flower knows the worker", 60)
+    wait_until(lambda: "Online" in row(), "Flower knows the worker", 60)
+    for _ in range(3):
+        site.register()
+    # Active, processed, failed, succeeded.
+    wait_until(lambda: re.search(r"Online\s+0\s+\d+\s+0\s+[3-9]\s", row()), "Flower knows what the worker has done", 60)
     visitor.photograph("flower")
     flower.stop()
