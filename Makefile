@@ -37,9 +37,9 @@ setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 	$(call sync,local)
 	@touch $@
 
-NO_VENV := This Python makes no virtual environments: install what does (python3-venv on Debian), or name another: make dev PYTHON=/path/to/python3
+NO_VENV := $(PYTHON) is no Python that makes virtual environments: install what does (python3-venv on Debian), or name another: make dev PYTHON=/path/to/python3
 define sync
-@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+@$(PYTHON) -c 'import sys; sys.exit("$(PYTHON) is Python %d.%d, and 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 @[ -x $(BIN)/pip ] || { echo "==> Creating .venv"; $(PYTHON) -m venv .venv; }
 @echo "==> Installing the locked tools into .venv$(2)"
 @[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -180,8 +181,23 @@ def test_a_python_that_makes_no_environments_is_told_about(tmp_path: Path, tree:
     python.chmod(0o755)
     (tree / ".venv").rename(tmp_path / "venv")
 
-    assert "This Python makes no virtual environments: install what does" in refusal(tree, f"PYTHON={python}")
+    said = refusal(tree, f"PYTHON={python}")
     (tmp_path / "venv").rename(tree / ".venv")
+
+    assert f"{python} is no Python that makes virtual environments: install what does" in said
+
+
+def test_a_python_that_is_too_old_is_told_about(tmp_path: Path, tree: Path) -> None:
+    python = tmp_path / "python"
+    old = "import sys; sys.version_info = (3, 10, 2); exec(sys.argv[1])"
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{old}' \"$2\"\n")
+    python.chmod(0o755)
+    (tree / ".venv").rename(tmp_path / "venv")
+
+    said = refusal(tree, f"PYTHON={python}")
+    (tmp_path / "venv").rename(tree / ".venv")
+
+    assert f"{python} is Python 3.10, and 3.11 or newer is needed: make dev PYTHON=/path/to/python3" in said
 
 
 def test_make_lock_without_its_tool_says_where_it_comes_from(tree: Path) -> None:
