@@ -45,6 +45,16 @@ def made(tmp_path: Path) -> Path:
     return file
 
 
+def test_check_mode_says_that_there_are_none_yet_and_makes_none(tmp_path: Path) -> None:
+    file = tmp_path / "site.secrets.yml"
+
+    output = " ".join(run(file, "--check").split())
+
+    assert "lacks secret_database_owner_password" in output
+    assert "Run the playbook once without --check" in output
+    assert not file.exists()
+
+
 def test_it_makes_each_secret_once(made: Path) -> None:
     before = made.read_text()
 
