@@ -18,7 +18,8 @@ from tests.integration.conftest import Environment, Start, manage
 from tests.integration.servers import APP, ROOT, Postgres, Process, Redis, wait_until
 
 MILLION = 1_000_000
-BACKLOG = 1500
+# Long enough that whoever wakes a second later still has its part.
+BACKLOG = 3000
 INSERT = """
     INSERT INTO core_taskrecord (id, task, queue, payload, state, created_at, due_at, closed_at,
                                  attempts, retries, losses, publishes, worker)
