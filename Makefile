@@ -53,7 +53,7 @@ dev: $(if $(wildcard .venv/.synced),setup,.venv/.local) ## Run the site alone, w
 	@cd app && $(if $(filter redis,$(BROKER)),$(APART),exec ../$(BIN)/python manage.py runserver --demo localhost:$(PORT))
 
 NO_REDIS := There is no redis-server here: install it (Debian: apt-get install redis-server, macOS: brew install redis), or do without: make dev
-APART := ../$(BIN)/python manage.py demo && exec ../$(BIN)/honcho start --procfile ../deploy/dev/Procfile --app-root . --env /dev/null --port $(PORT)
+APART := ../$(BIN)/python manage.py demo && exec ../$(BIN)/python ../deploy/dev/together.py start --procfile ../deploy/dev/Procfile --app-root . --env /dev/null --port $(PORT)
 # Neither a .env nor the shell's variables have a say here: what is to differ is said on make's command line.
 dev: export ENV_FILE := /dev/null
 dev: export DEBUG := true

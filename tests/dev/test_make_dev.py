@@ -1,6 +1,7 @@
 """A developer's first hour: `make dev` in a fresh clone, with Python and nothing else."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -125,6 +126,14 @@ def test_with_redis_each_process_stands_alone_and_all_end_together(tree: Path, r
     wait_until(lambda: "Welcome to the change" in site.inbox(), "the changed mail is in the inbox")
 
     site.press_ctrl_c()
+    wait_until(lambda: not site.left(), "nothing of it is left", 10)
+
+
+def test_with_redis_a_closed_terminal_ends_all_of_it_too(run: Run) -> None:
+    site = run("BROKER=redis")
+
+    site.send(signal.SIGHUP)
+
     wait_until(lambda: not site.left(), "nothing of it is left", 10)
 
 
