@@ -242,4 +242,5 @@ def test_it_says_how_to_mend_an_unreachable_host(tmp_path: Path) -> None:
     assert code == 2
     assert "vm cannot be reached over SSH" in output
     assert "Connection refused" in output
+    assert [name for name in GOOD if f"{name} is " in output] == []
     assert not (tmp_path / "hosts.secrets.yml").exists()
