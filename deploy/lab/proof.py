@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ MAIL_SECONDS = 60
 T = TypeVar("T")
 # Gunicorn's of the answer, nginx's of the whole request.
 ACCESS_LINES = ("gunicorn.access - POST /accounts/register/ 302 in ", "/accounts/register/ HTTP/1.1 302 ")
-TASK_STEPS = ("registers", "is sent to the queue email", "begins, attempt 1", "The mail server answered 250 ", "done")
+SENT = "is sent to the queue email"
+TASK_STEPS = ("registers", SENT, "begins, attempt 1", "The mail server answered 250 ", "done")
 UNITS = (
     "nginx.service",
     "postgresql@*-main.service",
@@ -160,9 +161,14 @@ def the_journal_tells_the_story(guest: Visit) -> str:
 
 def untold(story: str) -> list[str]:
     """What the journal should tell of a registration, and does not; of the task's steps, also their order."""
-    steps = [story.find(step) for step in TASK_STEPS]
     lacking = [part for part in (*ACCESS_LINES, *TASK_STEPS) if part not in story]
-    return lacking or ([] if steps == sorted(steps) else ["the steps in their order"])
+    return lacking or ([] if in_order(story, TASK_STEPS) else ["the steps in their order"])
+
+
+def in_order(story: str, steps: Iterable[str]) -> bool:
+    # That it is sent is told when the broker has it, and a worker may be quicker.
+    places = [story.find(step) for step in steps if step != SENT]
+    return places == sorted(places)
 
 
 def signing_in_shows_home(guest: Visit) -> str:

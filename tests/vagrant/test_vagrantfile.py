@@ -159,15 +159,24 @@ def test_the_groups_are_the_labs(cluster: str, lab: str, tmp_path: Path) -> None
     assert {name: read[name]["hosts"] for name in groups} == {name: [*group["hosts"]] for name, group in groups.items()}
 
 
-def test_the_settings_are_the_labs_with_addresses_for_names(tmp_path: Path) -> None:
-    seen = inventory(cluster_of_seven(), tmp_path)["_meta"]["hostvars"]["worker1"]
-    settings = yaml.safe_load((paths.INVENTORIES / "lab-cluster/group_vars/all.yml").read_text())
+@pytest.mark.parametrize(("cluster", "lab", "site", "inbox"), [("", "lab", 10, 10), ("1", "lab-cluster", 11, 17)])
+def test_the_settings_are_the_labs_with_addresses_for_names(
+    cluster: str, lab: str, site: int, inbox: int, tmp_path: Path
+) -> None:
+    found = machines(SAAS_CLUSTER=cluster)
+    seen = inventory(found, tmp_path)["_meta"]["hostvars"][next(iter(found))]
+    settings = yaml.safe_load((paths.INVENTORIES / lab / "group_vars/all.yml").read_text())
 
-    assert seen["site_domain"] == "192.168.56.11"
-    assert seen["lab_mail_address"] == "192.168.56.17"
+    assert seen["site_domain"] == f"192.168.56.{site}"
+    assert seen["lab_mail_address"] == f"192.168.56.{inbox}"
     assert {name: seen[name] for name in settings if name != "site_domain"} == {
         name: value for name, value in settings.items() if name != "site_domain"
     }
+
+
+def test_the_firewall_lets_in_what_only_vagrant_brings(tmp_path: Path) -> None:
+    seen = inventory(cluster_of_seven(), tmp_path)["_meta"]["hostvars"]["worker1"]
+
     assert [(service["ports"], service["servers"]) for service in seen["more_services"]] == [
         ([1080], ["control"]),
         ([1025], ["control"]),
