@@ -188,6 +188,22 @@ def disk_full(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
+def small_disk(lab: Lab, left: int, host: str = "saas") -> Iterator[None]:
+    """What is in /srv, on a disk of its own with so many megabytes left."""
+    do(
+        lab,
+        "mkdir -p /mnt/small; mount -t tmpfs -o size=$(($(du -sm /srv | cut -f 1) + 20))m small /mnt/small;"
+        f" cp -a /srv/. /mnt/small/; head --bytes $(($(df --output=avail -B 1 /mnt/small | tail -1) - {left}000000))"
+        " /dev/zero >/mnt/small/filler; mount --bind /mnt/small /srv",
+        host,
+    )
+    try:
+        yield
+    finally:
+        do(lab, "umount --lazy /srv; umount --lazy /mnt/small", host)
+
+
+@contextmanager
 def firewall_emptied(lab: Lab) -> Iterator[None]:
     do(lab, "nft flush ruleset")
     try:

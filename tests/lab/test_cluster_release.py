@@ -15,7 +15,7 @@ from lab import labs, paths, playbook
 from lab.labs import Lab
 from lab.podman import podman
 from lab.shell import LabError
-from tests.lab import release_bench, releases
+from tests.lab import faults, release_bench, releases
 from tests.lab.answers import told as lines
 from tests.lab.conftest import booted
 from tests.lab.hosts import do, wait_until_shown
@@ -130,29 +130,13 @@ def nginx_is_kept_out(cluster: Lab, release: str) -> AbstractContextManager[None
     return drop_in(cluster, "web2", f"gunicorn@{release}.socket", "[Socket]\\nSocketGroup=root")
 
 
-@contextmanager
-def small_disk(cluster: Lab, left: int) -> Iterator[None]:
-    """What is in /srv, on a disk of its own with so many megabytes left."""
-    do(
-        cluster,
-        "mkdir -p /mnt/small; mount -t tmpfs -o size=$(($(du -sm /srv | cut -f 1) + 20))m small /mnt/small;"
-        f" cp -a /srv/. /mnt/small/; head --bytes $(($(df --output=avail -B 1 /mnt/small | tail -1) - {left}000000))"
-        " /dev/zero >/mnt/small/filler; mount --bind /mnt/small /srv",
-        "web2",
-    )
-    try:
-        yield
-    finally:
-        do(cluster, "umount --lazy /srv; umount --lazy /mnt/small", "web2")
-
-
 def disk_full(cluster: Lab, release: str) -> AbstractContextManager[None]:
-    return small_disk(cluster, left=1)
+    return faults.small_disk(cluster, left=1, host="web2")
 
 
 def disk_fills(cluster: Lab, release: str) -> AbstractContextManager[None]:
     """There is room for a release like the one before."""
-    return small_disk(cluster, left=20)
+    return faults.small_disk(cluster, left=20, host="web2")
 
 
 def nowhere(cluster: Lab, release: str) -> AbstractContextManager[None]:

@@ -13,7 +13,7 @@ from lab import paths, playbook, proof, snapshot
 from lab.labs import Lab
 from lab.podman import podman
 from lab.shell import LabError, run
-from tests.lab import releases
+from tests.lab import faults, releases
 from tests.lab.hosts import do, shell, wait_until_shown
 
 PATTERNS = "'gunicorn@*.service' 'celery-worker@*.service'"
@@ -108,6 +108,19 @@ def test_a_release_that_is_not_fit_leaves_the_present_one(
     wait_until_shown(lab, "systemctl is-active celery-beat flower | sort | uniq -c", "2 active")
     assert f"not done, {first} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
     assert releases.name(bad) not in do(lab, "ls /srv/saas/releases")
+    proof.prove(lab)
+
+
+@pytest.mark.parametrize(("left", "step"), [(1, "See that the disk has room for it"), (20, "Unpack the source")])
+def test_a_disk_without_room_for_it_leaves_the_present_one(lab: Lab, first: str, left: int, step: str) -> None:
+    new = releases.release(f"big-{left}", releases.big)
+
+    with faults.small_disk(lab, left), pytest.raises(LabError) as error:
+        deploy(lab, new)
+
+    assert step in str(error.value)
+    assert "mounted on /srv" in str(error.value)
+    assert current(lab) == first
     proof.prove(lab)
 
 
