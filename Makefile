@@ -26,7 +26,7 @@ help: ## List the targets
 setup: .venv/.synced ## Put the locked tools (Ansible among them) into .venv
 
 .venv/.synced: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
-	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/lab/install-python
+	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/lab/install-python $(PYTHON)
 	$(call sync,dev, (the first time takes a minute))
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@; echo "    ✓ it took $$(($$(date +%s) - $(shell date +%s))) s"

@@ -4,13 +4,14 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-
-from config.startup import load_settings
-
 
 def main() -> None:
+    # Not before, so that Ctrl-C is quiet from the start.
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
+
+    from config.startup import load_settings  # noqa: PLC0415
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         load_settings()
@@ -20,4 +21,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

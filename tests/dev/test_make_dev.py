@@ -13,7 +13,7 @@ import pytest
 from tests.dev.conftest import Run, Site
 from tests.dev.tree import environment
 from tests.e2e.conftest import DESKTOP, Page
-from tests.integration.servers import free_port, wait_until
+from tests.integration.servers import Process, free_port, wait_until
 
 HARMFUL = "DEBUG=false\nDATABASE_URL=postgres://nobody@127.0.0.1:1/nothing\nCELERY_BROKER_URL=redis://127.0.0.1:1/0\n"
 SLOW = """
@@ -113,6 +113,19 @@ def test_the_second_start_takes_few_seconds(tree: Path, run: Run) -> None:
     assert 0 < spent < 8
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9, 1.3, 1.8])
+def test_ctrl_c_while_it_starts_is_quiet(site: Site, tmp_path: Path, seconds: float) -> None:
+    argv = ["make", "dev", f"PORT={free_port()}"]
+    started = Process(argv, tmp_path / "log", environment(), site.tree)
+    time.sleep(seconds)
+
+    started.send(signal.SIGINT)
+    started.popen.wait(10)
+
+    assert "Traceback" not in started.output()
+    wait_until(lambda: not site.left(), "nothing of it is left", 5)
+
+
 def test_with_redis_each_process_stands_alone_and_all_end_together(tree: Path, run: Run) -> None:
     site = run("BROKER=redis")
     wait_until(lambda: site.output().count(" is ready and consumes ") == 1, "the worker is ready")
@@ -194,6 +207,15 @@ def test_a_python_that_makes_no_environments_is_told_about(tmp_path: Path, tree:
     (tmp_path / "venv").rename(tree / ".venv")
 
     assert f"{python} is no Python that makes virtual environments: install what does" in said
+
+
+def test_a_python_that_is_not_there_is_told_about(tmp_path: Path, tree: Path) -> None:
+    (tree / ".venv").rename(tmp_path / "venv")
+
+    said = refusal(tree, "PYTHON=/none/python3", target="setup")
+    (tmp_path / "venv").rename(tree / ".venv")
+
+    assert "There is no /none/python3: name a Python 3.11 or newer that there is" in said
 
 
 def test_a_python_that_is_too_old_is_told_about(tmp_path: Path, tree: Path) -> None:

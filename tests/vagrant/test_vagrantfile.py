@@ -213,14 +213,16 @@ def test_it_refuses_what_makes_no_sense(name: str, value: str, sentence: str) ->
     assert sentence in done.stderr
 
 
-def test_it_says_when_ansible_is_missing(tmp_path: Path) -> None:
-    command = tmp_path / "deploy/vagrant/ansible-playbook"
-    command.parent.mkdir(parents=True)
-    shutil.copy(paths.ROOT / "deploy/vagrant/ansible-playbook", command)
+@pytest.mark.parametrize("command", [["up"], ["provision"], ["reload", "--provision"]])
+def test_it_says_at_once_when_ansible_is_missing(command: list[str], tmp_path: Path) -> None:
+    shutil.copy(paths.ROOT / "Vagrantfile", tmp_path)
+    shutil.copytree(paths.INVENTORIES, tmp_path / "deploy/ansible/inventories")
 
-    done = run(str(command), "site.yml")
+    done = run("vagrant", *command, VAGRANT_CWD=str(tmp_path))
 
-    assert (done.returncode, done.stderr) == (1, "Ansible is not in .venv: run make setup, then vagrant provision.\n")
+    assert done.returncode != 0
+    assert "Ansible is not in .venv: run make setup first." in done.stderr
+    assert run("vagrant", "validate", "--ignore-provider", VAGRANT_CWD=str(tmp_path)).returncode == 0
 
 
 def test_it_deploys_the_working_tree(tmp_path: Path) -> None:
