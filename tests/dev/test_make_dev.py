@@ -1,6 +1,7 @@
 """A developer's first hour: `make dev` in a fresh clone, with Python and nothing else."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -127,8 +128,12 @@ def test_ctrl_c_while_it_starts_is_quiet(site: Site, tmp_path: Path, seconds: fl
 
 
 def test_with_redis_each_process_stands_alone_and_all_end_together(tree: Path, run: Run) -> None:
+    # As in a fresh clone, in which no mail has made it yet.
+    shutil.rmtree(tree / ".inbox", ignore_errors=True)
     site = run("BROKER=redis")
     wait_until(lambda: site.output().count(" is ready and consumes ") == 1, "the worker is ready")
+    wait_until(lambda: list(tree.glob("celerybeat-schedule*")), "Beat keeps its schedule")
+    assert "Traceback" not in site.output()
     address = site.register()
     wait_until(lambda: address in site.inbox(), "the welcome mail is in the inbox")
     assert any("redis-server" in line for line in site.left())

@@ -275,8 +275,8 @@ def test_a_connection_that_is_lost_leaves_every_host_with_the_present_one(
             wait_until_only(cluster, before, NOTICED)
 
     log = (cluster.directory / "deploy.log").read_text(encoding="utf-8")
-    assert code != 0
-    assert said in log
+    assert code != 0, log
+    assert said in log, log
     assert failed == []
     deploy(cluster, release)
     wait_until_only(cluster, releases.name(release))
