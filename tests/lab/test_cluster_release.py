@@ -248,22 +248,25 @@ def wait_for_step(cluster: Lab, step: str, seconds: float = 600) -> None:
         time.sleep(0.1)
 
 
+ENDED, LOST = "saas-deploy.service has ended meanwhile", "web2 is not reached any more"
+
+
 # The second is reached once every host has switched, and takes as long as `slow_probe`.
 @pytest.mark.parametrize("step", [START, "See that tasks come back"])
 @pytest.mark.parametrize(
     ("lose", "said"),
     [
-        (kill_the_controller, ""),
-        # Ansible connects anew, and is told.
-        (kill_a_session, "saas-deploy.service has ended meanwhile"),
-        (cut_off, "web2 is not reached any more"),
+        (kill_the_controller, ("",)),
+        # Where it was waiting for nothing, Ansible connects anew and is told; else it takes the host for lost.
+        (kill_a_session, (ENDED, LOST)),
+        (cut_off, (LOST,)),
     ],
 )
 def test_a_connection_that_is_lost_leaves_every_host_with_the_present_one(
     cluster: Lab,
     first: str,
     lose: Callable[..., AbstractContextManager[None]],
-    said: str,
+    said: tuple[str, ...],
     step: str,
 ) -> None:
     (before,), release = current(cluster), releases.release(f"{time.time()}", releases.slow_probe)
@@ -276,7 +279,7 @@ def test_a_connection_that_is_lost_leaves_every_host_with_the_present_one(
 
     log = (cluster.directory / "deploy.log").read_text(encoding="utf-8")
     assert code != 0, log
-    assert said in log, log
+    assert any(text in log for text in said), log
     assert failed == []
     deploy(cluster, release)
     wait_until_only(cluster, releases.name(release))
