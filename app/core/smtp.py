@@ -10,12 +10,26 @@ from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.core.mail.message import sanitize_address
 from django.utils.encoding import punycode
 
+from core.kept import Kept
+
 log = logging.getLogger(__name__)
 ACCEPTED = 250
 
 
+kept = Kept()
+
+
 class Telling:
     """Logs what the mail server answers about a mail: `sendmail` keeps it to itself."""
+
+    mails = 0
+    # Of the present mail: whether the server may have it, and whether it has said so.
+    handed_over = accepted = False
+
+    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        self.handed_over = self.accepted = False
+        answer: tuple[int, bytes] = super().mail(sender, options)  # type: ignore[misc]
+        return answer
 
     def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
         code, answer = super().rcpt(recip, options)  # type: ignore[misc]
@@ -24,7 +38,10 @@ class Telling:
         return code, answer
 
     def data(self, msg: Any) -> tuple[int, bytes]:
+        self.handed_over = True
+        self.mails += 1
         code, answer = super().data(msg)  # type: ignore[misc]
+        self.accepted = code == ACCEPTED
         tell(code, answer)
         return code, answer
 
@@ -43,13 +60,46 @@ class TLSConnection(Telling, smtplib.SMTP_SSL):
 
 
 class EmailBackend(DjangoBackend):
-    """Django's, and besides: addresses with non-ASCII local parts, and no failure after the mail was accepted."""
+    """Django's, and besides: kept connections, addresses with non-ASCII local parts, no failure of accepted mails."""
+
+    connection: Any
+    # Whether another mail went over the connection before.
+    reused = False
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         return TLSConnection if self.use_ssl else PlainConnection
 
+    @property
+    def server(self) -> tuple[object, ...]:
+        return self.host, self.port, self.username, self.password, self.use_tls, self.use_ssl
+
+    def open(self) -> bool | None:
+        if self.connection is None:
+            self.connection = kept.take(self.server)
+            self.reused = self.connection is not None
+            if self.reused:
+                # As Django says that it is to be closed afterwards.
+                return True
+        return super().open()
+
+    def close(self) -> None:
+        if self.connection is not None and kept.give(self.server, self.connection):
+            self.connection = None
+        super().close()
+
     def _send(self, email_message: EmailMessage) -> bool:
+        try:
+            return self.hand_over(email_message)
+        except OSError:
+            # A server may end a kept connection at any time. Before it has the mail, that is no failure.
+            if not self.reused or self.connection.sock or self.connection.handed_over:
+                raise
+        self.connection, self.reused = None, False
+        super().open()
+        return self.hand_over(email_message)
+
+    def hand_over(self, email_message: EmailMessage) -> bool:
         recipients = email_message.recipients()
         if all(address.rpartition("@")[0].isascii() for address in recipients):
             return bool(super()._send(email_message))  # type: ignore[misc]

@@ -18,6 +18,9 @@ class Mailbox:
         self.envelopes: list[Envelope] = []
         self.answer: Answer = lambda address: None
         self.asked: list[str] = []
+        # The mail server's other end of each connection that brought a mail.
+        self.peers: list[object] = []
+        self.most = 1_000_000
         self.port = free_port()
         self.start()
 
@@ -32,6 +35,14 @@ class Mailbox:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.peers.count(session.peer) >= self.most:
+            return "421 4.7.0 too many mails over this connection"
+        envelope.mail_from = address
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -44,6 +55,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.envelopes.append(envelope)
+        self.peers.append(session.peer)
         return "250 2.0.0 queued"
 
     def to(self, address: str) -> list[EmailMessage]:

@@ -83,6 +83,34 @@ def test_an_address_cannot_add_a_header(mailbox: Mailbox, address: str) -> None:
     assert not mailbox.to("al@example.org")
 
 
+@pytest.mark.usefixtures("direct")
+def test_the_next_mail_goes_over_the_same_connection(mailbox: Mailbox) -> None:
+    send("first@example.org")
+    send("second@example.org")
+
+    assert len(set(mailbox.peers[-2:])) == 1
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_server_that_was_restarted_in_between_gets_it_over_another(mailbox: Mailbox) -> None:
+    send("before@example.org")
+    mailbox.stop()
+    mailbox.start()
+
+    send("after@example.org")
+    assert len(mailbox.to("after@example.org")) == 1
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_server_that_takes_only_so_many_over_one_gets_each(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "most", 2)
+    addresses = [f"{number}@many.example" for number in range(7)]
+
+    for address in addresses:
+        send(address)
+    assert [len(mailbox.to(address)) for address in addresses] == [1] * 7
+
+
 def queue(environment: Environment) -> str:
     """Queue the welcome mail of a new account, and return its address."""
     name = f"bo{uuid.uuid4().hex[:8]}"
