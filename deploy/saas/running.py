@@ -56,7 +56,7 @@ def release_of(unit: Unit) -> str:
 
 def building() -> list[str]:
     """What prepares a release or migrates the database goes on without the connection that started it."""
-    known = show("saas-prepare@*.service", "saas-migrate@*.service")
+    known = show("saas-environment@*.service", "saas-prepare@*.service", "saas-migrate@*.service")
     return [name for name, unit in known.items() if unit["ActiveState"] == "activating"]
 
 

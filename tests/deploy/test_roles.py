@@ -79,3 +79,12 @@ def test_units_are_static(unit: Path) -> None:
 
 def test_an_inventory_can_choose_every_log_strategy() -> None:
     assert load(DEPLOY / "ansible/roles/preflight/defaults/main.yml")["preflight_log_strategies"] == list(STRATEGIES)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_root_runs_nothing_of_a_release(role: Path) -> None:
+    """Nor the module for pip, which runs the environment's own Python."""
+    tasks = "".join(file.read_text() for file in role.glob("tasks/*.yml"))
+
+    assert "ansible.builtin.pip:" not in tasks
+    assert ".venv/bin" not in tasks

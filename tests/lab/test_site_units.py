@@ -53,6 +53,14 @@ def test_none_takes_every_process_there_may_be(working: Lab, unit: str) -> None:
     assert int(do(working, f"systemctl show --property=TasksMax --value {instance(working, unit)}")) <= 512
 
 
+def test_what_a_dependency_does_as_it_is_installed_it_does_without_root(working: Lab) -> None:
+    """Python runs what wheels bring along whenever it starts among them; pip starts it there."""
+    user = do(working, "systemctl show --property=User --value saas-environment@any")
+
+    assert user == "saas\n"
+    assert do(working, "find /srv/saas/venvs ! -user root -o -perm /022 ! -type l") == ""
+
+
 def test_they_have_what_the_inventory_adds_to_the_settings(working: Lab) -> None:
     process = do(working, "systemctl show --property=MainPID --value celery-worker@email").strip()
 
