@@ -3,9 +3,12 @@
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from threading import Timer
 
 from saas import manage
 from saas.findings import CRITICAL, OK, Finding, Limits
@@ -33,8 +36,9 @@ def answers(limits: Limits) -> list[Finding]:
 def ask(name: str, connection: HTTPConnection, path: str) -> Finding:
     begun = time.monotonic()
     try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
+        with bounded(connection, 2 * SECONDS):
+            connection.request("GET", path)
+            status = connection.getresponse().status
     except (OSError, HTTPException) as error:
         return Finding(CRITICAL, name, f"does not answer: {error or type(error).__name__}")
     finally:
@@ -42,6 +46,23 @@ def ask(name: str, connection: HTTPConnection, path: str) -> Finding:
     seconds = time.monotonic() - begun
     facts = {"status": status, "seconds": seconds}
     return Finding(OK if status == HTTPStatus.OK else CRITICAL, name, f"answers {status} after {seconds:.1f} s", facts)
+
+
+@contextmanager
+def bounded(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+    """A socket's time-out begins anew with whatever comes in; this ends the connection after so many seconds in all."""
+    connection.connect()
+    timer = Timer(seconds, shut, [connection.sock])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def shut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def host() -> str:

@@ -19,6 +19,8 @@ MEANING = {
     "certificate_days": "days until the certificate ends",
 }
 OK, WARNING, CRITICAL = 0, 1, 2
+# What would speak to a terminal. It is root's, and the application has a say in what is shown.
+CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x20), *range(0x7F, 0xA0))}
 Limits = dict[str, tuple[float, float]]
 
 
@@ -76,3 +78,7 @@ def span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def printable(text: str) -> str:
+    return text.translate(CONTROLS)

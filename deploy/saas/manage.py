@@ -2,8 +2,12 @@
 
 import argparse
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 RELEASE = Path("/srv/saas/current")
 # systemd adds what is in saas-manage-.service.d to units named so.
@@ -15,9 +19,28 @@ def run(arguments: argparse.Namespace) -> int:
         sys.exit("saas: there is no release on this host; run this on one that has the application.")
     # Debian 13's systemd would colour the terminal's background.
     os.environ["SYSTEMD_TINT_BACKGROUND"] = "0"
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = command(arguments.arguments, "--pty" if terminal else "--pipe")
-    os.execvp(argv[0], argv)
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        argv = command(arguments.arguments, "--pty")
+        os.execvp(argv[0], argv)
+    return passed_on(command(arguments.arguments, "--pipe"))
+
+
+def passed_on(argv: list[str]) -> int:
+    """Its end of a terminal would let the application read what root types, now and after this has ended."""
+    with ExitStack() as screens:
+        stdin = subprocess.DEVNULL if sys.stdin.isatty() else None
+        stdout, stderr = (screens.enter_context(screen(stream)) for stream in (sys.stdout, sys.stderr))
+        return subprocess.run(argv, stdin=stdin, stdout=stdout, stderr=stderr, check=False).returncode
+
+
+@contextmanager
+def screen(stream: IO[str]) -> Iterator[Any]:
+    """What is written to it can be read from by nobody."""
+    if not stream.isatty():
+        yield stream
+        return
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=stream) as cat:
+        yield cat.stdin
 
 
 def command(arguments: list[str], *options: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from saas import keep, links, running, settling, verify
+from saas.findings import printable
 from saas.host import output
 from saas.keep import Record, wait
 from saas.links import UnfitError
@@ -39,12 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         arguments.step(arguments)
     except UnfitError as error:
-        print(f"saas: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"saas: {' '.join(error.cmd)}: {(error.stderr or '').strip()}", file=sys.stderr)
+        complain(f"{' '.join(error.cmd)}: {(error.stderr or '').strip()}")
         return 1
     return 0
+
+
+def complain(text: str) -> None:
+    """It may end with lines of a journal, in which the application has a say."""
+    print("\n".join(map(printable, f"saas: {text}".split("\n"))), file=sys.stderr)
 
 
 def listing(arguments: argparse.Namespace) -> None:

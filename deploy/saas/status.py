@@ -8,12 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from saas import answers, host, manage, service
-from saas.findings import CRITICAL, Finding, Limits, load
+from saas.findings import CRITICAL, Finding, Limits, load, printable
 
 WORDS = ("ok", "WARNING", "CRITICAL")
 COLOURS = ("\033[32m", "\033[33m", "\033[31m")
-# What would speak to a terminal. It is root's, and the application has a say in what is shown.
-CONTROLS = {number: f"\\x{number:02x}" for number in (*range(0x20), *range(0x7F, 0xA0))}
 Part = Callable[[Limits], list[Finding]]
 
 
@@ -30,7 +28,16 @@ def attempt(part: Part, known: Limits) -> list[Finding]:
     """One part that cannot be asked does not hide the others."""
     try:
         return part(known)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, subprocess.SubprocessError) as error:
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        subprocess.SubprocessError,
+    ) as error:
         return [Finding(CRITICAL, part.__name__, f"cannot be asked: {type(error).__name__}: {error}")]
 
 
@@ -50,10 +57,6 @@ def as_text(findings: list[Finding], worst: int) -> str:
     rows = [f"{word(finding.level)} {printable(f'{finding.name:<24} {finding.text}')}" for finding in findings]
     end = f"{WORDS[worst]}: {printable(wrong)}" if wrong else "All is fine."
     return "\n".join([f"{socket.gethostname()}, release {release()}", *rows, end])
-
-
-def printable(text: str) -> str:
-    return text.translate(CONTROLS)
 
 
 def word(level: int) -> str:

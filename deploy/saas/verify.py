@@ -49,8 +49,9 @@ def by_nginx(release: str) -> None:
 
 def ask(connection: HTTPConnection, page: str, release: str) -> None:
     try:
-        connection.request("GET", page, headers={"Host": answers.host(), "X-Forwarded-Proto": "https"})
-        answer = connection.getresponse()
+        with answers.bounded(connection, 2 * SECONDS):
+            connection.request("GET", page, headers={"Host": answers.host(), "X-Forwarded-Proto": "https"})
+            answer = connection.getresponse()
         status, named = answer.status, answer.headers.get("X-Release", "none")
     except (OSError, HTTPException) as error:
         raise UnfitError(f"{page} is not answered: {error or type(error).__name__}") from error
@@ -85,7 +86,10 @@ def lasts(unit: Unit, release: str) -> bool:
 
 def through_queues(releases: set[str]) -> None:
     """One task through each queue, answered by one of them."""
-    done = subprocess.run(manage.command(["probe"], "--pipe"), capture_output=True, text=True, timeout=120, check=False)
+    argv = manage.command(["probe"], "--pipe")
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120, check=False
+    )
     if done.returncode:
         raise UnfitError(f"a task is not answered: {done.stderr.strip()[-500:]}")
     wrong = {queue: found for queue, found in json.loads(done.stdout).items() if found not in releases}

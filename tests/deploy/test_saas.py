@@ -2,13 +2,17 @@
 
 import json
 import os
+import pty
 import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import yaml
@@ -148,6 +152,20 @@ def test_a_site_that_hangs_is_critical(web: socket.socket) -> None:
     assert (found.level, found.name, found.text) == (CRITICAL, "site", "does not answer: timed out")
 
 
+def test_a_site_that_never_stops_answering_is_critical(web: socket.socket) -> None:
+    """Each word would begin the socket's time-out anew."""
+
+    def drip() -> None:
+        with web.accept()[0] as visitor, suppress(OSError):
+            while True:
+                visitor.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                time.sleep(0.1)
+
+    Thread(target=drip).start()
+
+    assert levels(answers.answers(LIMITS)) == {"site": CRITICAL}
+
+
 @pytest.mark.parametrize(("status", "level"), [("200 OK", OK), ("503 Service Unavailable", CRITICAL)])
 def test_a_site_that_answers_is_judged_by_its_status(web: socket.socket, status: str, level: int) -> None:
     asked = []
@@ -214,6 +232,24 @@ def test_what_stands_behind_manage_is_passed_on_as_it_is(arguments: str) -> None
     parsed = parse(["manage", *arguments.split()])
 
     assert (parsed.run, parsed.arguments) == (manage.run, arguments.split())
+
+
+WHICH_ARE_TERMINALS = "import os, sys; print(*map(os.isatty, range(3)), file=sys.stderr); sys.exit(7)"
+
+
+@pytest.mark.parametrize("own", [{"stdin", "stderr"}, {"stdout", "stderr"}])
+def test_what_it_runs_gets_no_end_of_roots_terminal(own: set[str]) -> None:
+    """`saas manage … | less`, and `… | saas manage …`: from a terminal that is written to one can also read."""
+    code = f"import sys; from saas import manage; manage.passed_on([sys.executable, '-c', {WHICH_ARE_TERMINALS!r}])"
+    screen, terminal = pty.openpty()
+    streams: Any = {name: terminal if name in own else subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+
+    subprocess.run([sys.executable, "-c", code], cwd=DEPLOY, **streams, timeout=20, check=True)
+    assert os.read(screen, 1000).decode().split() == ["False", "False", "False"]
+
+
+def test_its_exit_code_is_passed_on() -> None:
+    assert manage.passed_on([sys.executable, "-c", WHICH_ARE_TERMINALS]) == 7
 
 
 def test_arguments_do_not_reach_the_journal() -> None:
