@@ -188,6 +188,47 @@ def test_it_tells_what_a_role_would_refuse_later(tmp_path: Path) -> None:
     assert "vm cannot be reached over SSH" in output
 
 
+MISFORMED = {
+    "celery_worker_instances": "[{'name': '../../cron.d/x', 'queues': ['email --purge'], 'concurrency': 0},"
+    " {'name': 'mail-next', 'queues': ['email'], 'concurrency': 2}]",
+    "firewall_ssh_ports": "[99999]",
+    "gunicorn_workers": "0",
+    "gunicorn_threads": "0",
+    "logging_journal_max_use": '"1G\\nForwardToSyslog=yes"',
+    "postgresql_database": '"saas; x"',
+    "postgresql_web_statement_timeout": "soon",
+    "redis_maxmemory": '"256mb\\nrequirepass x"',
+    "sentry_dsn": '"https://k@sentry.example.org/1 ALLOWED_HOSTS=*"',
+}
+
+
+def test_it_tells_what_has_another_form_than_the_files_it_is_written_to(tmp_path: Path) -> None:
+    code, output = run(tmp_path, inventory(GOOD | MISFORMED, GROUPS))
+
+    assert code == 2
+    assert 'celery_worker_instances\' name is "../../cron.d/x", "mail-next" (small letters' in output
+    assert 'celery_worker_instances\' queues is "email --purge"' in output
+    assert 'celery_worker_instances\' concurrency is "0" (1 or more)' in output
+    assert [name for name in MISFORMED if name not in output] == []
+    assert "vm cannot be reached over SSH" in output
+
+
+def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
+    values = {
+        "celery_worker_instances": "[{'name': 'email-2', 'queues': ['email', 'dead_letter'], 'concurrency': 25}]",
+        "firewall_ssh_ports": "[22, 2222]",
+        "gunicorn_workers": "3",
+        "logging_journal_max_use": "500M",
+        "redis_maxmemory": "2gb",
+        "sentry_dsn": "https://key@sentry.example.org/1",
+    }
+
+    _, output = run(tmp_path, inventory(GOOD | values, GROUPS))
+
+    assert "vm cannot be reached over SSH" in output
+    assert "does not have the form" not in output
+
+
 def test_what_the_inventory_makes_of_facts_is_left_to_the_roles(tmp_path: Path) -> None:
     code, output = run(tmp_path, inventory(GOOD | {"gunicorn_threads": "{{ ansible_facts.nonsense }}"}, GROUPS))
 
