@@ -121,10 +121,10 @@ def password(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def vault(password: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["ANSIBLE_VAULT_PASSWORD_FILE={}", "ANSIBLE_VAULT_IDENTITY_LIST=ours@{}"])
+def vault(request: pytest.FixtureRequest, password: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The password's file is set for every run, as an operator would."""
-    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(password))
+    monkeypatch.setenv(*request.param.format(password).split("="))
     return password
 
 
