@@ -153,16 +153,30 @@ def test_flower_itself_refuses_too(lab: Lab, operator: Browser) -> None:
     assert machine.execute(lab, "saas", "python3", "-c", script) == "403\n"
 
 
-def test_its_pages_work_all_the_same(operator: Browser) -> None:
+def ask_for_tasks(operator: Browser, path: str) -> requests.Response:
+    """As Flower's page does. The path is sent as it stands here."""
     assert operator.get("/flower/tasks").ok
-    assert operator.get("/flower/api/workers").ok
     token = {"X-XSRFToken": operator.session.cookies["_xsrf"]}
     asked = {"draw": "1", "start": "0", "length": "10", "search[value]": "", "order[0][column]": "0"}
     asked |= {"order[0][dir]": "asc", "columns[0][data]": "name"}
+    request = operator.session.prepare_request(requests.Request("POST", operator.site, data=asked, headers=token))
+    request.url = f"{operator.site}flower/{path}"
+    return operator.session.send(request, timeout=30)
 
-    answer = operator.session.post(f"{operator.site}flower/tasks/datatable", data=asked, headers=token, timeout=30)
+
+def test_its_pages_work_all_the_same(operator: Browser) -> None:
+    assert operator.get("/flower/api/workers").ok
+
+    answer = ask_for_tasks(operator, "tasks/datatable")
 
     assert answer.status_code == 200
+    assert "data" in answer.json()
+
+
+def test_the_way_to_them_leads_nowhere_else(operator: Browser) -> None:
+    """Flower gets the path that nginx has judged, not the one that was sent."""
+    answer = ask_for_tasks(operator, "api/worker/shutdown/w/../../../../tasks/datatable")
+
     assert "data" in answer.json()
 
 

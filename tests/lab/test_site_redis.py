@@ -37,7 +37,15 @@ def test_the_application_may_do_its_work_alone(
 
 
 @pytest.mark.parametrize(
-    "command", [("del", "email"), ("lpush", "celery", "{}"), ("get", "saas:beat:tick"), ("del", "unacked")]
+    "command",
+    [
+        ("del", "email"),
+        ("lpush", "celery", "{}"),
+        ("get", "saas:beat:tick"),
+        ("del", "unacked"),
+        ("script", "flush"),
+        ("function", "flush"),
+    ],
 )
 def test_flower_may_look_at_queues_alone(lab: Lab, first_run: playbook.Progress, command: tuple[str, ...]) -> None:
     assert "NOPERM" in redis(lab, "flower", secrets(lab)["secret_redis_flower_password"], *command)
