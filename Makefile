@@ -47,19 +47,19 @@ define sync
 endef
 
 dev: $(if $(wildcard .venv/.synced),setup,.venv/.local) ## Run the site alone, with worker, Beat and an inbox; PORT=8000 BROKER=redis
-	@$(if $(filter memory redis,$(BROKER)),,echo "BROKER is memory or redis, not “$(BROKER)”." >&2; exit 1)
+	@case "$(BROKER)" in memory | redis) ;; *) echo "BROKER is memory or redis, not “$(BROKER)”." >&2; exit 1 ;; esac
 	@$(if $(filter redis,$(BROKER)),command -v redis-server >/dev/null || { echo "$(NO_REDIS)" >&2; exit 1; })
 	@$(BIN)/python deploy/dev/ports.py "$(PORT)" $(if $(filter redis,$(BROKER)),"$(REDIS_PORT)")
-	@cd app && $(if $(filter redis,$(BROKER)),$(APART),exec ../$(BIN)/python manage.py runserver --demo localhost:$(PORT))
+	@cd app && $(if $(filter redis,$(BROKER)),$(APART),exec $(ALONE) ../$(BIN)/python manage.py runserver --demo localhost:$(PORT))
 
 NO_REDIS := There is no redis-server here: install it (Debian: apt-get install redis-server, macOS: brew install redis), or do without: make dev
-APART := ../$(BIN)/python manage.py demo && exec ../$(BIN)/python ../deploy/dev/together.py start --procfile ../deploy/dev/Procfile --app-root . --env /dev/null --port $(PORT)
 # Neither a .env nor the shell's variables have a say here: what is to differ is said on make's command line.
+FIXED := ENV_FILE DEBUG SITE_URL DATABASE_URL EMAIL_URL CELERY_BROKER_URL CELERY_RESULT_BACKEND CELERY_ALWAYS_EAGER CELERY_LOG_LEVEL LOG_STRATEGY
+SETTINGS := $(filter-out $(FIXED),$(shell sed -nE 's/^\#?([A-Z_]+)=.*/\1/p' .env.example))
+ALONE := env $(foreach name,$(SETTINGS),$(if $(filter environment,$(origin $(name))),-u $(name)))
+APART := $(ALONE) ../$(BIN)/python manage.py demo && exec $(ALONE) ../$(BIN)/python ../deploy/dev/together.py start --procfile ../deploy/dev/Procfile --app-root . --env /dev/null --port $(PORT)
 dev: export ENV_FILE := /dev/null
 dev: export DEBUG := true
-dev: export SECRET_KEY :=
-dev: export SECRET_KEY_FALLBACKS :=
-dev: export ALLOWED_HOSTS :=
 dev: export SITE_URL := http://localhost:$(PORT)
 dev: export DATABASE_URL := sqlite:///$(CURDIR)/db.sqlite3
 dev: export EMAIL_URL := inbox://
@@ -112,7 +112,7 @@ check-units:
 
 # Its output is shown at its end, so that the two do not mix.
 check-rest:
-	@said=$$({ $(BIN)/mypy --no-error-summary app deploy/lab deploy/saas tests && \
+	@said=$$({ $(BIN)/mypy --no-error-summary app deploy/dev deploy/lab deploy/saas tests && \
 	  (cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production) && \
 	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
 	  code=$$?; echo "$$said"; exit $$code

@@ -22,7 +22,9 @@ class Site(Process):
     def __init__(self, tree: Path, log: Path, *options: str) -> None:
         self.tree, self.port = tree, free_port()
         self.url = f"http://localhost:{self.port}"
-        super().__init__(["make", "dev", f"PORT={self.port}", *options], log, environment(), tree)
+        # What a developer's shell may hold is for other things.
+        variables = environment() | {"DJANGO_LOG_LEVEL": "NOPE", "SENTRY_DSN": "nowhere", "DEBUG": "false"}
+        super().__init__(["make", "dev", f"PORT={self.port}", *options], log, variables, tree)
         wait_until(self.answers_or_has_ended, "the site answers", 120)
         assert self.popen.poll() is None, self.output()
 

@@ -18,11 +18,16 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(clone: Path, hook: str, file: str) -> str:
-    command = [".venv/bin/pre-commit", "run", hook, "--files", file]
+def run(clone: Path, hook: str, *files: str) -> str:
+    command = [".venv/bin/pre-commit", "run", hook, *(["--files", *files] if files else ["--all-files"])]
     variables = environment() | {"PRE_COMMIT_HOME": str(clone / ".git/hooks-home"), "PRE_COMMIT_COLOR": "never"}
     done = subprocess.run(command, cwd=clone, env=variables, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("hook", ["format", "lint", "yaml"])
+def test_none_finds_anything_in_the_tree(clone: Path, hook: str) -> None:
+    assert "Passed" in run(clone, hook)
 
 
 @pytest.mark.parametrize(

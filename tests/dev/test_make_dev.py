@@ -164,6 +164,7 @@ def refusal(tree: Path, *options: str, target: str = "dev", **changes: str) -> s
 
 def test_another_broker_is_refused(tree: Path) -> None:
     assert "BROKER is memory or redis, not “rabbit”." in refusal(tree, "BROKER=rabbit")
+    assert "BROKER is memory or redis, not “redis memory”." in refusal(tree, "BROKER=redis memory")
 
 
 @pytest.mark.parametrize("port", ["", "0", "abc", "65536"])
