@@ -1,6 +1,7 @@
 """In a worker: what becomes of a run, written into its record by whoever still has it."""
 
 import logging
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -61,7 +62,8 @@ def end(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
 
 def finish(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
     """Close the record together with the durable calls that follow it. Others are published when that is committed."""
-    with transaction.atomic():
+    followed = task.request.callbacks or task.request.chain
+    with transaction.atomic() if followed else nullcontext():
         if close(record, State.DONE):
             follow(task, result)
 

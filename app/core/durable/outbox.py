@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,7 +43,8 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
     refuse_unreadable(payload)
     eta = eta_of(options)
     waits = eta is not None or breaker.is_open
-    with transaction.atomic():
+    # Of its own accord the database takes one statement wholly or not at all, at a third of the round trips.
+    with nullcontext() if transaction.get_autocommit() else transaction.atomic():
         return TaskRecord.objects.create(
             id=uuid.UUID(task_id) if task_id else uuid.uuid4(),
             task=task.name,
