@@ -15,8 +15,10 @@ from django.conf import settings
 from core.health import redis_client
 
 log = logging.getLogger("core.worker")
-# Seconds for which the event loop may be silent, or messages wait that a worker with room for them does not fetch.
+# Seconds for which the event loop may be silent, or tasks wait that a worker with hands free does not begin.
 PATIENCE = 60.0
+# Kombu keeps messages of other priorities in lists of their own.
+LISTS = ("", *(f"\x06\x16{priority}" for priority in (3, 6, 9)))
 
 
 def notify(news: str) -> None:
@@ -62,7 +64,7 @@ class Watch(Thread):
         self.forget()
 
     def forget(self) -> None:
-        self.turned = self.fetched = time.monotonic()
+        self.turned = self.begun = time.monotonic()
         self.count = -1
 
     def look_at(self, consumer: Any) -> None:
@@ -92,13 +94,19 @@ class Watch(Thread):
             return ""
         if now - self.turned > PATIENCE:
             return f"its event loop has not turned for {PATIENCE:.0f} s"
-        if self.has_fetched() or not has_room(consumer) or not messages_wait(consumer):
-            self.fetched = now
-        return f"messages wait, and it has fetched none for {PATIENCE:.0f} s" if now - self.fetched > PATIENCE else ""
+        if self.has_begun_one() or not (holds_back(consumer) or (has_room(consumer) and messages_wait(consumer))):
+            self.begun = now
+        return f"tasks wait, and it has begun none for {PATIENCE:.0f} s" if now - self.begun > PATIENCE else ""
 
-    def has_fetched(self) -> bool:
+    def has_begun_one(self) -> bool:
         before, self.count = self.count, sum(state.total_count.values())
         return self.count != before
+
+
+def holds_back(consumer: Any) -> bool:
+    """Whether it has fetched tasks that no process takes up, though not all are busy: those processes are stuck."""
+    hands: int = consumer.pool.num_processes
+    return len(state.active_requests) < min(hands, len(state.reserved_requests))
 
 
 def has_room(consumer: Any) -> bool:
@@ -109,6 +117,6 @@ def messages_wait(consumer: Any) -> bool:
     """Whether there is something to fetch. A broker that cannot be asked gives nothing."""
     try:
         client = redis_client(settings.CELERY_BROKER_URL)
-        return any(client.llen(queue.name) for queue in consumer.task_consumer.queues)
+        return any(client.llen(queue.name + key) for queue in consumer.task_consumer.queues for key in LISTS)
     except Exception:
         return False

@@ -38,10 +38,12 @@ class WatchTests(SimpleTestCase):
     """The clock stands at `self.time`; the watch does not run, it is asked."""
 
     def setUp(self) -> None:
-        self.time, self.room, self.waiting = 1000.0, True, 5
+        self.time, self.room, self.waiting, self.queue = 1000.0, True, 5, "email"
         self.enterContext(mock.patch("core.watchdog.time.monotonic", side_effect=lambda: self.time))
         self.enterContext(mock.patch.object(state, "total_count", Counter()))
-        client = SimpleNamespace(llen=lambda _name: self.waiting)
+        self.active: set[int] = self.enterContext(mock.patch.object(state, "active_requests", set()))
+        self.reserved: set[int] = self.enterContext(mock.patch.object(state, "reserved_requests", set()))
+        client = SimpleNamespace(llen=lambda name: self.waiting if name == self.queue else 0)
         self.enterContext(mock.patch.object(watchdog, "redis_client", return_value=client))
         self.watch = Watch(15)
         self.watch.is_alive = lambda: True  # type: ignore[method-assign]
@@ -50,7 +52,7 @@ class WatchTests(SimpleTestCase):
     def consumer(self) -> Any:
         qos = SimpleNamespace(can_consume=lambda: self.room)
         tasks = SimpleNamespace(channel=SimpleNamespace(qos=qos), queues=[SimpleNamespace(name="email")])
-        return SimpleNamespace(timer=mock.Mock(), task_consumer=tasks)
+        return SimpleNamespace(timer=mock.Mock(), task_consumer=tasks, pool=SimpleNamespace(num_processes=2))
 
     def later(self, turning: bool = True) -> str:
         """The fault after a bit more than the patience, asked several times."""
@@ -63,7 +65,12 @@ class WatchTests(SimpleTestCase):
         return fault
 
     def test_messages_that_wait_for_a_worker_with_room_are_a_fault(self) -> None:
-        self.assertIn("fetched none", self.later())
+        self.assertIn("begun none", self.later())
+
+    def test_so_are_those_of_another_priority(self) -> None:
+        self.queue = "email\x06\x163"
+
+        self.assertIn("begun none", self.later())
 
     def test_an_empty_queue_is_none(self) -> None:
         self.waiting = 0
@@ -75,7 +82,21 @@ class WatchTests(SimpleTestCase):
 
         self.assertEqual(self.later(), "")
 
-    def test_one_that_fetches_is_none(self) -> None:
+    def test_one_whose_processes_take_up_nothing_is_one(self) -> None:
+        self.room = False
+        self.active |= {1}
+        self.reserved |= {1, 2, 3}
+
+        self.assertIn("begun none", self.later())
+
+    def test_one_whose_processes_are_all_busy_is_none(self) -> None:
+        self.room = False
+        self.active |= {1, 2}
+        self.reserved |= {1, 2, 3}
+
+        self.assertEqual(self.later(), "")
+
+    def test_one_that_begins_tasks_is_none(self) -> None:
         self.later()
         state.total_count["core.tasks.any"] += 1
 
