@@ -213,6 +213,52 @@ def test_it_tells_what_has_another_form_than_the_files_it_is_written_to(tmp_path
     assert "vm cannot be reached over SSH" in output
 
 
+def test_it_tells_texts_from_lists_and_mappings(tmp_path: Path) -> None:
+    texts = {"redis_queues": "celery,email", "app_settings": "DRAIN_SECONDS=60", "operations_oldest_task": "120 900"}
+
+    code, output = run(tmp_path, inventory(GOOD | texts, GROUPS))
+
+    assert code == 2
+    assert "app_settings, operations_oldest_task, redis_queues of vm is a text" in output
+
+
+@pytest.mark.parametrize(
+    ("instances", "sentence"),
+    [
+        ("{'name': 'a', 'queues': 'email', 'concurrency': 1}", 'queues is "email" (a list, such as [email])'),
+        (
+            "{'name': 'a', 'queues': ['mail'], 'concurrency': 1}",
+            'queues is "mail" (which redis_queues has to name too)',
+        ),
+        ("*2, {'name': 'a', 'queues': ['email'], 'concurrency': 1}", 'name is "a", "a" (each once)'),
+    ],
+)
+def test_it_tells_workers_that_would_not_work(tmp_path: Path, instances: str, sentence: str) -> None:
+    twice = instances.removeprefix("*2, ")
+    value = f"[{twice}, {twice}]" if instances != twice else f"[{instances}]"
+
+    _, output = run(tmp_path, inventory(GOOD | {"celery_worker_instances": value}, GROUPS))
+
+    assert f"celery_worker_instances' {sentence}" in output
+
+
+def test_it_tells_more_services_that_no_firewall_takes(tmp_path: Path) -> None:
+    more = "[{'name': 'x; drop', 'ports': [99999, 0], 'servers': ['vm']}]"
+
+    _, output = run(tmp_path, inventory(GOOD | {"more_services": more}, GROUPS))
+
+    assert 'more_services\' name is "x; drop"' in output
+    assert 'more_services\' ports is "99999", "0" (1 to 65535)' in output
+
+
+def test_it_tells_a_host_that_is_in_no_group(tmp_path: Path) -> None:
+    """As one is whose group is misspelt."""
+    code, output = run(tmp_path, inventory(GOOD, GROUPS) + "[workers]\nother ansible_host=127.0.0.1 ansible_port=1\n")
+
+    assert code == 2
+    assert "other is in none of the groups database" in output
+
+
 def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
     values = {
         "celery_worker_instances": "[{'name': 'email-2', 'queues': ['email', 'dead_letter'], 'concurrency': 25}]",
