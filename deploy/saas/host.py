@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,9 @@ UNITS = (
 )
 # A unit that has a file here is to run on this host.
 WANTED = Path("/etc/saas")
+NEXT = "-next"
+# A worker that a deploy has told to stop finishes what it runs, for minutes perhaps.
+CHANGING = ("activating", "deactivating")
 PROPERTIES = "Id,LoadState,ActiveState,SubState,NRestarts,StateChangeTimestampMonotonic"
 # A unit that was restarted by itself is worth a look as long as this has not passed without another time.
 CALM = 600
@@ -43,14 +47,15 @@ def units(limits: Limits) -> list[Finding]:
     shown = output("systemctl", "show", "--all", f"--property={PROPERTIES}", *UNITS, *names)
     memory = memory_of_units()
     present = {name: unit for name, unit in read(shown).items() if unit["LoadState"] != "not-found" or name in names}
-    return [judge_unit(limits, present[name], memory[name]) for name in sorted(present)] + failed(set(present))
+    up = {name for name, unit in present.items() if unit["ActiveState"] == "active"}
+    return [judge_unit(limits, present[name], memory[name], up) for name in sorted(present)] + failed(set(present))
 
 
 def wanted() -> set[str]:
     """Patterns match what systemd has loaded, which a unit that is disabled and stopped is not."""
     names = [file.stem.removeprefix("worker-") for file in WANTED.glob("worker-*.env")]
     # The ones that a deploy starts beside them come and go.
-    workers = {f"celery-worker@{name}.service" for name in names if not name.endswith("-next")}
+    workers = {f"celery-worker@{name}.service" for name in names if not name.endswith(NEXT)}
     web = (WANTED / "gunicorn.env").exists() and manage.RELEASE.exists()
     return workers | ({f"gunicorn@{manage.RELEASE.resolve().name}.service"} if web else set())
 
@@ -61,9 +66,12 @@ def read(shown: str) -> dict[str, Unit]:
     return {unit["Id"]: unit for unit in blocks}
 
 
-def judge_unit(limits: Limits, unit: Unit, megabytes: float) -> Finding:
+def judge_unit(limits: Limits, unit: Unit, megabytes: float, up: Collection[str] = ()) -> Finding:
     name, since, restarts = unit["Id"].removesuffix(".service"), unit_age(unit), int(unit["NRestarts"] or 0)
     facts = {"state": unit["ActiveState"], "since": since, "megabytes": megabytes, "restarts": restarts}
+    if unit["ActiveState"] in CHANGING and (other := other_half(unit["Id"])) in up:
+        text = f"{unit['ActiveState']} for {span(since)}, {other.removesuffix('.service')} works meanwhile"
+        return Finding(OK, name, text, facts)
     if unit["ActiveState"] != "active":
         return Finding(CRITICAL, name, f"{unit['ActiveState']} ({unit['SubState']}) for {span(since)}", facts)
     text, found = f"active for {span(since)}, {megabytes:.0f} MB", level(limits, "unit_memory", megabytes)
@@ -73,6 +81,12 @@ def judge_unit(limits: Limits, unit: Unit, megabytes: float) -> Finding:
         text += f", started again {restarts} times by systemd"
         found = max(found, WARNING if since < CALM else OK)
     return Finding(found, name, text, facts)
+
+
+def other_half(name: str) -> str:
+    """A worker's double, which stands in for it in a deploy, or whose double it is."""
+    stem = name.removesuffix(".service")
+    return f"{stem.removesuffix(NEXT) if stem.endswith(NEXT) else stem + NEXT}.service"
 
 
 def unit_age(unit: Unit) -> float:

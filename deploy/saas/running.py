@@ -4,10 +4,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from saas.host import Unit, output, read
+from saas.host import NEXT, Unit, output, read
 
 SETTINGS = Path("/etc/saas")
-NEXT = "-next"
 PROPERTIES = "Id,ActiveState,MainPID,NRestarts,StatusText,ActiveEnterTimestampMonotonic,UnitFileState"
 # What a command to systemd may take: a start waits until the unit is ready.
 SECONDS = 330

@@ -44,7 +44,10 @@ def by_nginx(release: str) -> None:
     """From this host, where the certificate is for another name."""
     for page in PAGES:
         context = ssl._create_unverified_context()  # noqa: S323 - by address
-        ask(HTTPSConnection("127.0.0.1", timeout=SECONDS, context=context), page, release)
+        try:
+            ask(HTTPSConnection("127.0.0.1", timeout=SECONDS, context=context), page, release)
+        except UnfitError as error:
+            raise UnfitError(f"{error}. `saas logs --since 5m` has the rest") from error
 
 
 def ask(connection: HTTPConnection, page: str, release: str) -> None:
@@ -91,7 +94,8 @@ def through_queues(releases: set[str]) -> None:
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120, check=False
     )
     if done.returncode:
-        raise UnfitError(f"a task is not answered: {done.stderr.strip()[-500:]}")
+        told = done.stderr.strip()[-500:]
+        raise UnfitError(f"a task is not answered: {told}. `saas logs worker --since 5m` has the rest")
     wrong = {queue: found for queue, found in json.loads(done.stdout).items() if found not in releases}
     if wrong:
         raise UnfitError(f"tasks are answered by another release: {wrong}")

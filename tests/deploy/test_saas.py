@@ -219,6 +219,37 @@ def test_units_that_are_to_run_are_known_by_their_files(tmp_path: Path, monkeypa
     assert host.wanted() == {"celery-worker@email.service", "gunicorn@4711.service"}
 
 
+def worker(name: str, state: str) -> host.Unit:
+    return {
+        "Id": name,
+        "ActiveState": state,
+        "SubState": "stop-sigterm",
+        "NRestarts": "0",
+        "StateChangeTimestampMonotonic": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "other", "level"),
+    [
+        ("deactivating", "celery-worker@email-next.service", OK),
+        ("activating", "celery-worker@email-next.service", OK),
+        ("deactivating", "celery-worker@celery-next.service", CRITICAL),
+        ("failed", "celery-worker@email-next.service", CRITICAL),
+    ],
+)
+def test_a_worker_that_finishes_while_its_double_works_is_as_it_should_be(state: str, other: str, level: int) -> None:
+    found = host.judge_unit(LIMITS, worker("celery-worker@email.service", state), 1, {other})
+
+    assert found.level == level
+
+
+def test_so_is_the_double() -> None:
+    double = worker("celery-worker@email-next.service", "deactivating")
+
+    assert host.judge_unit(LIMITS, double, 1, {"celery-worker@email.service"}).level == OK
+
+
 def test_what_manage_runs_has_the_sandbox_and_is_told_its_arguments_as_they_are() -> None:
     folder = DEPLOY / "systemd/saas-manage-.service.d"
 

@@ -22,6 +22,20 @@ def test_check_mode_foresees_nothing_then(lab: Lab, first_run: playbook.Progress
     assert foreseen.changed == []
 
 
+def test_it_foresees_what_a_changed_value_would_change(lab: Lab, first_run: playbook.Progress) -> None:
+    file = "/etc/systemd/journald.conf.d/saas.conf"
+    before = machine.execute(lab, "saas", "cat", file)
+    with console.step("Foreseeing a smaller journal", "check mode"):
+        log = lab.directory / "foreseen.log"
+        foreseen = playbook.run(
+            lab, "site.yml", log, "--check", "--diff", "--tags=logging", "-e", "logging_journal_max_use=900M"
+        )
+
+    assert foreseen.changed != []
+    assert "SystemMaxUse=900M" in log.read_text(encoding="utf-8")
+    assert machine.execute(lab, "saas", "cat", file) == before
+
+
 def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: playbook.Progress) -> None:
     with console.step("Proving that it works", "proof"):
         proof.prove(lab)

@@ -35,4 +35,5 @@ def test_everything_is_back_by_itself_after_a_reboot(lab: Lab, late_database: No
 
     database = "postgresql@*.service"
     assert moment(lab, database, "ActiveEnterTimestamp") - moment(lab, database, "InactiveExitTimestamp") >= LATE - 1
+    assert "policy drop" in do(lab, "nft list chain inet saas input")
     proof.prove(lab)
