@@ -19,7 +19,7 @@ RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py tests/
 # On seven machines, each file on seven of its own.
 CLUSTER := tests/lab/test_cluster.py tests/lab/test_cluster_release.py
 
-.PHONY: help setup dev docs screenshots up down status ssh check test test-lab test-cluster test-vagrant molecule chaos bench-deploy bench-release bench-logging lock
+.PHONY: help setup dev docs screenshots up down status ssh check test test-lab test-cluster test-vagrant molecule chaos bench bench-deploy bench-release bench-logging lock
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -114,7 +114,7 @@ check-units:
 check-rest:
 	@said=$$({ $(BIN)/mypy --no-error-summary app deploy/dev deploy/lab deploy/saas tests && \
 	  (cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production) && \
-	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
+	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/bench tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
 	  code=$$?; echo "$$said"; exit $$code
 
 test: check docs ## Everything: `make check`, the site of the documents, real servers, a browser, and a machine in the lab
@@ -161,6 +161,16 @@ molecule: up ## Each role's Molecule scenario on the machine of `make up`; ROLES
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
 	@$(BIN)/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
 
+bench: setup .cache/bench/.synced ## Measure it beside the others and write docs/benchmarks.md; ROUNDS=3 ONLY='mails enqueue'
+	@$(BIN)/python -m tests.bench
+
+# Apart from .venv: with the peers beside them, the tools would not be what is locked.
+.cache/bench/.synced: requirements/bench.txt | setup
+	@echo "==> Installing what is measured into .cache/bench"
+	@[ -x .cache/bench/bin/python ] || $(PYTHON) -m venv .cache/bench
+	@$(BIN)/uv pip sync --quiet --python .cache/bench/bin/python requirements/bench.txt
+	@touch $@
+
 bench-logging: setup ## Print what each LOG_STRATEGY costs and loses; ROUNDS=3 LINES=80000
 	@PYTHONPATH=app $(BIN)/python -m tests.log_strategies.bench
 
@@ -176,6 +186,7 @@ lock: ## Resolve pyproject.toml anew into requirements/*.txt
 	@[ -x $(BIN)/uv ] || { echo "There is no $(BIN)/uv yet: make setup puts it there." >&2; exit 1; }
 	$(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --extra flower --output-file requirements/production.txt
+	$(LOCK) pyproject.toml --extra bench --constraint requirements/production.txt --output-file requirements/bench.txt
 	$(LOCK) pyproject.toml --extra local --output-file requirements/local.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements/dev.txt
 

@@ -169,7 +169,7 @@ class Redis(Process):
 
 
 class Postgres(Process):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fsync: bool = False) -> None:
         self.port, self.password, data = free_port(), token_hex(), folder / "data"
         # Without one, anybody on this machine could run commands through this server.
         (folder / "password").write_text(self.password)
@@ -180,7 +180,14 @@ class Postgres(Process):
         subprocess.run([*user, *initdb], check=True, capture_output=True, cwd=folder)
         options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        postgres = [program("postgres", "postgresql"), "-D", str(data), *flags, "-c", "fsync=off"]
+        postgres = [
+            program("postgres", "postgresql"),
+            "-D",
+            str(data),
+            *flags,
+            "-c",
+            f"fsync={'on' if fsync else 'off'}",
+        ]
         super().__init__([*user, *postgres], folder / "log", cwd=folder)
 
     def start(self) -> None:

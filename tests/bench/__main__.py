@@ -1,0 +1,67 @@
+"""`make bench`: everything side by side, in rounds that interleave; docs/benchmarks.md is what came out."""
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from tests.bench import machine
+from tests.bench.report import Section, requirements
+from tests.bench.rounds import progress
+from tests.bench.stand import Stand, standing
+
+CONTESTS = ("enqueue", "mails")
+    "enqueue",
+    "drain",
+    "mails",
+    "registration",
+    "health",
+    "pages",
+    "transaction",
+    "growth",
+    "tables",
+    "memory",
+    "profile",
+)
+PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
+INTRODUCTION = """# Benchmarks
+
+`make bench` writes this page. It runs this service beside Celery as its tutorial runs it, dramatiq, huey and rq, in
+rounds that interleave: each round runs everybody once, the order rotates. Figures are medians, behind them the least
+and the most. Ratios are what counts, taken within each round: the machine's noise hits both sides. Redis writes its AOF
+every second, PostgreSQL waits for the disk at each commit."""
+
+
+def main() -> None:
+    rounds = int(os.environ.get("ROUNDS") or 3)
+    only = (os.environ.get("ONLY") or "").split()
+    if unknown := [name for name in only if name not in CONTESTS]:
+        sys.exit(f"There is no contest {' or '.join(unknown)}. There are: {' '.join(CONTESTS)}")
+    begun, loads = datetime.now(UTC), [machine.load()]
+    with standing() as stand:
+        sections = [timed(stand, name, rounds) for name in only or CONTESTS]
+    loads.append(machine.load())
+    page = "\n\n".join([INTRODUCTION, machine.told(begun, loads, rounds), *body(sections)]) + "\n"
+    print(f"\n{page}")
+    if only:
+        print(f"{PAGE.name} is left as it is: it is written by a run of all contests.")
+    else:
+        PAGE.write_text(page)
+
+
+def timed(stand: Stand, name: str, rounds: int) -> Section:
+    begun = time.monotonic()
+    stand.empty()
+    section: Section = import_module(f"tests.bench.{name}").run(stand, rounds)
+    progress(f"    ✓ {name} took {time.monotonic() - begun:.0f} s\n")
+    return section
+
+
+def body(sections: list[Section]) -> list[str]:
+    return ["## What was asked for", requirements(sections), *(section.markdown() for section in sections)]
+
+
+if __name__ == "__main__":
+    main()
