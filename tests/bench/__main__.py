@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,19 +13,7 @@ from tests.bench.report import Section, requirements
 from tests.bench.rounds import progress
 from tests.bench.stand import Stand, standing
 
-CONTESTS = ("enqueue", "mails")
-    "enqueue",
-    "drain",
-    "mails",
-    "registration",
-    "health",
-    "pages",
-    "transaction",
-    "growth",
-    "tables",
-    "memory",
-    "profile",
-)
+CONTESTS = ("enqueue", "drain", "mails")
 PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
@@ -35,27 +24,34 @@ every second, PostgreSQL waits for the disk at each commit."""
 
 
 def main() -> None:
-    rounds = int(os.environ.get("ROUNDS") or 3)
-    only = (os.environ.get("ONLY") or "").split()
-    if unknown := [name for name in only if name not in CONTESTS]:
-        sys.exit(f"There is no contest {' or '.join(unknown)}. There are: {' '.join(CONTESTS)}")
-    begun, loads = datetime.now(UTC), [machine.load()]
+    rounds, only = asked_for(os.environ)
+    begun, loads, sections = datetime.now(UTC), [machine.load()], []
     with standing() as stand:
-        sections = [timed(stand, name, rounds) for name in only or CONTESTS]
-    loads.append(machine.load())
+        for name in only or CONTESTS:
+            sections.append(timed(stand, name, rounds))
+            loads.append(machine.load())
     page = "\n\n".join([INTRODUCTION, machine.told(begun, loads, rounds), *body(sections)]) + "\n"
-    print(f"\n{page}")
+    print(f"{machine.told(begun, loads, rounds)}\n\n{requirements(sections)}\n")
     if only:
-        print(f"{PAGE.name} is left as it is: it is written by a run of all contests.")
+        print(f"docs/{PAGE.name} is left as it is: a run of all contests writes it.")
     else:
         PAGE.write_text(page)
+
+
+def asked_for(variables: Mapping[str, str]) -> tuple[int, list[str]]:
+    rounds, only = variables.get("ROUNDS") or "3", (variables.get("ONLY") or "").split()
+    if not rounds.isdecimal() or int(rounds) < 1:
+        sys.exit(f"ROUNDS is how often everybody runs, not “{rounds}”.")
+    if unknown := [name for name in only if name not in CONTESTS]:
+        sys.exit(f"There is no contest “{unknown[0]}”. There are: {' '.join(CONTESTS)}")
+    return int(rounds), only
 
 
 def timed(stand: Stand, name: str, rounds: int) -> Section:
     begun = time.monotonic()
     stand.empty()
     section: Section = import_module(f"tests.bench.{name}").run(stand, rounds)
-    progress(f"    ✓ {name} took {time.monotonic() - begun:.0f} s\n")
+    progress(f"    ✓ {name} took {time.monotonic() - begun:.0f} s\n\n{section.markdown()}\n")
     return section
 
 

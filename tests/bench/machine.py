@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
+from tests.bench.mails import SECONDS
 from tests.bench.processes import BIN
 from tests.integration.servers import program
 
@@ -22,7 +23,8 @@ def told(begun: datetime, loads: list[str], rounds: int) -> str:
     minutes = (datetime.now(UTC) - begun).total_seconds() / 60
     return "\n".join(
         [
-            f"- {begun:%-d %B %Y}, rounds: {rounds}, {minutes:.0f} minutes; load {' then '.join(loads)}",
+            f"- {begun:%-d %B %Y}, rounds: {rounds}, of mails for {SECONDS:g} s; it took {minutes:.0f} minutes",
+            f"- load at the begin and after each contest: {', '.join(loads)}",
             f"- {os.cpu_count()} cores of {processor()}, {memory():.0f} GB, {system()}",
             f"- Python {platform.python_version()}, {server('redis-server', 'redis-server')}, "
             f"{server('postgres', 'postgresql')}",

@@ -14,8 +14,12 @@ def turns(things: Sequence[T], rounds: int, what: str) -> Iterator[T]:
     for number in range(rounds):
         first = number % len(things)
         for thing in (*things[first:], *things[:first]):
-            progress(f"{what}, round {number + 1} of {rounds}: {getattr(thing, 'name', thing)}")
+            progress(f"{what}, round {number + 1} of {rounds}: {called(thing)}")
             yield thing
+
+
+def called(thing: object) -> str:
+    return ", ".join(thing) if isinstance(thing, tuple) else str(getattr(thing, "name", thing))
 
 
 def progress(text: str) -> None:

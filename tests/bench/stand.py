@@ -60,7 +60,7 @@ class Sink:
 
 
 class Stand:
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, users: int) -> None:
         self.folder = folder
         self.redis = Redis(stack.enter_context(server_folder()))
         stack.callback(self.redis.stop)
@@ -74,7 +74,7 @@ class Stand:
         self.manage(self.ours, "migrate", "--verbosity=0")
         self.manage(self.ours, "collectstatic", "--noinput", "--verbosity=0")
         with self.postgres.connect() as connection:
-            connection.execute(INSERT_USERS, [USERS])
+            connection.execute(INSERT_USERS, [users])
             connection.execute("ANALYZE accounts_user")
 
     def manage(self, environment: Environment, *arguments: str) -> None:
@@ -124,7 +124,7 @@ def unit(name: str, *more: str, **values: str) -> list[str]:
 
 
 @contextmanager
-def standing() -> Iterator[Stand]:
+def standing(users: int = USERS) -> Iterator[Stand]:
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="saas-bench-", ignore_cleanup_errors=True))
-        yield Stand(stack, Path(folder))
+        yield Stand(stack, Path(folder), users)
