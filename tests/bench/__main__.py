@@ -13,7 +13,19 @@ from tests.bench.report import Section, requirements
 from tests.bench.rounds import progress
 from tests.bench.stand import Stand, standing
 
-CONTESTS = ("enqueue", "drain", "mails", "registration", "health", "pages", "transaction", "growth", "tables")
+CONTESTS = (
+    "enqueue",
+    "drain",
+    "mails",
+    "registration",
+    "health",
+    "pages",
+    "transaction",
+    "growth",
+    "tables",
+    "memory",
+    "profile",
+)
 PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 INTRODUCTION = """# Benchmarks
 

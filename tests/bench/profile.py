@@ -1,0 +1,54 @@
+"""Where the CPU of a mail goes, in one solo worker."""
+
+import pstats
+import signal
+from pathlib import Path
+
+from tests.bench.contestants import Contestant, ours
+from tests.bench.mails import amount, drained, warm_up
+from tests.bench.processes import cpu
+from tests.bench.report import Section, figure
+from tests.bench.rounds import Running, progress
+from tests.bench.shares import split, within
+from tests.bench.stand import Stand
+from tests.integration.servers import wait_until
+
+SOLO = ours("solo", 1, 1, "solo")
+TEXT = """One worker, `-P solo`, at 0 ms, first as it is and then under cProfile, whose shares are applied to the CPU of
+the first; it makes code of many small calls look dearer than it is. What built-in functions and the standard library
+take is their callers'."""
+RECORD = "the durable record: its claim and its end, whatever of the above they take"
+
+
+def run(stand: Stand, rounds: int) -> Section:
+    progress("Profile: one solo worker as it is, then profiled")
+    path = stand.folder / "profile"
+    command = ("python", "-m", "tests.bench.profiled", str(path), *SOLO.commands[0])
+    spent = milliseconds(stand, SOLO)
+    milliseconds(stand, Contestant("profiled", "ours", (command,), 1, SOLO.keys))
+    wait_until(path.exists, "the profile is written", 60)
+    progress(f"    {figure(spent)} ms of CPU for each mail")
+    return Section("Where a mail's CPU goes", TEXT, ("what", "share", "CPU per mail, ms"), rows(path, spent))
+
+
+def rows(path: Path, spent: float) -> list[list[str]]:
+    stats = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
+    shares = split(stats)
+    total = sum(shares.values())
+    parts = dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+    parts["all"] = total
+    parts[RECORD] = within(stats, "/core/durable/", ("claim", "end"))
+    return [[name, f"{part / total:.0%}", f"{part / total * spent:.2f}"] for name, part in parts.items()]
+
+
+def milliseconds(stand: Stand, contestant: Contestant) -> float:
+    """Of CPU for a mail. The worker ends by itself, so that it writes what it has to."""
+    with Running(stand, contestant) as running:
+        running.wait_until_ready()
+        warm_up(stand, running)
+        count, pid = amount(contestant, 0), running.workers[0].popen.pid
+        before = cpu(pid)
+        drained(stand, running, count, 0)
+        spent = cpu(pid) - before
+        running.workers[0].stop(signal.SIGTERM)
+    return spent / count * 1000
