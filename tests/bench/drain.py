@@ -25,6 +25,7 @@ fetched is acknowledged, which huey and Celery's defaults do before the task run
 def run(stand: Stand, rounds: int) -> Section:
     rates: Samples = defaultdict(list)
     for contestant in turns(list(ALL), rounds, "Drain"):
+        stand.empty()
         with Running(stand, contestant) as running:
             running.wait_until_ready()
             rates[contestant.name].append(ALL[contestant] / drained(running, ALL[contestant]))

@@ -47,8 +47,13 @@ class Tally:
         rate = found["mails"] / found["seconds"]
         self.rates[delay][name].append(rate)
         progress(f"    {delay * 1000:.0f} ms: {figure(rate)} mails/s, {wanted} mails in {figure(found['seconds'])} s")
-        if not found["mails"] == found["recipients"] == wanted:
-            self.void.append(f"{name} sent {found['mails']:.0f} mails to {found['recipients']:.0f} of {wanted} people")
+        self.void += misdelivered(name, found, wanted)
+
+
+def misdelivered(name: str, found: dict[str, float], wanted: int) -> list[str]:
+    if found["mails"] == found["recipients"] == wanted:
+        return []
+    return [f"{name} sent {found['mails']:.0f} mails to {found['recipients']:.0f} of {wanted} people"]
 
 
 def run(stand: Stand, rounds: int) -> Section:
@@ -64,6 +69,7 @@ def run(stand: Stand, rounds: int) -> Section:
 
 
 def compete(stand: Stand, contestant: Contestant, delays: tuple[float, ...], tally: Tally) -> None:
+    stand.empty()
     with Running(stand, contestant) as running:
         running.wait_until_ready()
         warm_up(stand, running)

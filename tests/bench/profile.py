@@ -43,6 +43,7 @@ def rows(path: Path, spent: float) -> list[list[str]]:
 
 def milliseconds(stand: Stand, contestant: Contestant) -> float:
     """Of CPU for a mail. The worker ends by itself, so that it writes what it has to."""
+    stand.empty()
     with Running(stand, contestant) as running:
         running.wait_until_ready()
         warm_up(stand, running)

@@ -27,11 +27,10 @@ def progress(text: str) -> None:
 
 
 class Running:
-    """A contestant's workers, started on an empty queue, and each of them warm before anything is measured."""
+    """A contestant's workers, started, and held while their queue is filled."""
 
     def __init__(self, stand: Stand, contestant: Contestant) -> None:
         self.stand, self.contestant = stand, contestant
-        stand.empty()
         self.environment = stand.ours if contestant.is_ours else stand.plain
         self.workers = [
             stand.start(f"{contestant.module}-{number}", list(command), self.environment)
