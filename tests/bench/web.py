@@ -87,6 +87,10 @@ class Load:
         if status != wanted:
             self.failures.append(status)
 
+    def join(self, other: "Load") -> None:
+        self.seconds += other.seconds
+        self.failures += other.failures
+
 
 def keep_asking(requests: list[Callable[[], int]], wanted: int, seconds: float) -> Load:
     load, end = Load(), time.monotonic() + seconds
