@@ -25,8 +25,6 @@ class Contestant:
     in_flight: int
     # What its broker keeps of messages that are not done.
     keys: tuple[str, ...]
-    # Mails a second that it is given work for at most, so that a run takes seconds.
-    ceiling: int = 300
 
     @property
     def is_ours(self) -> bool:
@@ -60,14 +58,14 @@ def celery(name: str, *options: str, in_flight: int = 2) -> Contestant:
 def dramatiq(name: str, processes: int, threads: int) -> Contestant:
     command = ("dramatiq", "tests.bench.peers.dramatiq_app", "-p", str(processes), "-t", str(threads))
     keys = ("dramatiq:default", "dramatiq:default.msgs")
-    return Contestant(name, "dramatiq_app", (command,), processes * threads, keys, 800)
+    return Contestant(name, "dramatiq_app", (command,), processes * threads, keys)
 
 
 def huey(name: str, kind: str, workers: int) -> Contestant:
     command = ("huey_consumer", "tests.bench.peers.huey_app.huey", "-k", kind, "-w", str(workers))
-    return Contestant(name, "huey_app", (command,), workers, ("huey.redis.bench",), 800)
+    return Contestant(name, "huey_app", (command,), workers, ("huey.redis.bench",))
 
 
 def rq(name: str, workers: int) -> Contestant:
     command = ("python", "-m", "tests.bench.peers.rq_app", str(workers))
-    return Contestant(name, "rq_app", (command,), workers, ("rq:queue:default", "rq:wip:default"), 50)
+    return Contestant(name, "rq_app", (command,), workers, ("rq:queue:default", "rq:wip:default"))

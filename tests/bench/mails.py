@@ -17,6 +17,8 @@ from tests.integration.servers import wait_until
 DELAYS = (0.0, 0.1, 1.0)
 # How long a run is to take, unless one mail after the other takes longer; SECONDS=1 is for seeing that all works.
 SECONDS = float(os.environ.get("SECONDS") or 4)
+# So many tell how many it takes to fill that time.
+PROBE = 60
 TUTORIAL = celery("Celery as the tutorial runs it, prefork -c4", "--concurrency=4", in_flight=4)
 DEFAULT = ours("this service, the playbook's default, prefork -c2")
 SAME = ours("this service, 2 services of 25 threads", 2, 25, "threads")
@@ -31,9 +33,12 @@ filled; the time counts from the first mail's begin until the last is answered. 
 once each, or the result is void. CPU is that of the workers' processes, at 0 ms."""
 
 
-def amount(contestant: Contestant, delay: float) -> int:
-    """As many as take SECONDS, or twice that at 1000 ms, where whoever has one mail too many waits for a second."""
-    rate = min(contestant.in_flight / (delay + 0.004), contestant.ceiling)
+def amount(contestant: Contestant, delay: float, most: float) -> int:
+    """As many as take SECONDS, or twice that at 1000 ms, where whoever has one mail too many waits for a second.
+
+    `most` is how many a second there are at 0 ms.
+    """
+    rate = min(contestant.in_flight / delay, most) if delay else most
     return min(USERS, math.ceil(rate * SECONDS * (1 + delay) / contestant.in_flight) * contestant.in_flight)
 
 
@@ -73,9 +78,11 @@ def compete(stand: Stand, contestant: Contestant, delays: tuple[float, ...], tal
     with Running(stand, contestant) as running:
         running.wait_until_ready()
         warm_up(stand, running)
+        tried = drained(stand, running, max(PROBE, 2 * contestant.in_flight), 0)
+        most = tried["mails"] / tried["seconds"]
         for delay in delays:
             before = sum(cpu(worker.popen.pid) for worker in running.workers)
-            wanted = amount(contestant, delay)
+            wanted = amount(contestant, delay, most)
             tally.add(contestant.name, delay, drained(stand, running, wanted, delay), wanted)
             if delay == 0:
                 spent = sum(cpu(worker.popen.pid) for worker in running.workers) - before

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from tests.bench.contestants import Contestant, ours
-from tests.bench.mails import amount, drained, warm_up
+from tests.bench.mails import drained, warm_up
 from tests.bench.processes import cpu
 from tests.bench.report import Section, figure
 from tests.bench.rounds import Running, progress
@@ -13,6 +13,7 @@ from tests.bench.shares import split, within
 from tests.bench.stand import Stand
 from tests.integration.servers import wait_until
 
+MAILS = 400
 SOLO = ours("solo", 1, 1, "solo")
 TEXT = """One worker, `-P solo`, at 0 ms, first as it is and then under cProfile, whose shares are applied to the CPU of
 the first; it makes code of many small calls look dearer than it is. What built-in functions and the standard library
@@ -47,7 +48,7 @@ def milliseconds(stand: Stand, contestant: Contestant) -> float:
     with Running(stand, contestant) as running:
         running.wait_until_ready()
         warm_up(stand, running)
-        count, pid = amount(contestant, 0), running.workers[0].popen.pid
+        count, pid = MAILS, running.workers[0].popen.pid
         before = cpu(pid)
         drained(stand, running, count, 0)
         spent = cpu(pid) - before
