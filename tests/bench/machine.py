@@ -23,7 +23,7 @@ def told(begun: datetime, loads: list[str], rounds: int) -> str:
     minutes = (datetime.now(UTC) - begun).total_seconds() / 60
     return "\n".join(
         [
-            f"- {begun:%-d %B %Y}, rounds: {rounds}, of mails for {SECONDS:g} s; it took {minutes:.0f} minutes",
+            f"- {begun:%-d %B %Y}, rounds: {rounds}, of mails for {SECONDS:g} s; it took {minutes:.0f} min",
             f"- load at the begin and after each contest: {', '.join(loads)}",
             f"- {os.cpu_count()} cores of {processor()}, {memory():.0f} GB, {system()}",
             f"- Python {platform.python_version()}, {server('redis-server', 'redis-server')}, "
