@@ -85,20 +85,20 @@ def test_an_address_cannot_add_a_header(mailbox: Mailbox, address: str) -> None:
 
 @pytest.mark.usefixtures("direct")
 def test_the_next_mail_goes_over_the_same_connection(mailbox: Mailbox) -> None:
-    send("first@example.org")
-    send("second@example.org")
+    send("first@kept.example")
+    send("second@kept.example")
 
     assert len(set(mailbox.peers[-2:])) == 1
 
 
 @pytest.mark.usefixtures("direct")
 def test_a_server_that_was_restarted_in_between_gets_it_over_another(mailbox: Mailbox) -> None:
-    send("before@example.org")
+    send("unhurried@restarted.example")
     mailbox.stop()
     mailbox.start()
 
-    send("after@example.org")
-    assert len(mailbox.to("after@example.org")) == 1
+    send("next@restarted.example")
+    assert len(mailbox.to("next@restarted.example")) == 1
 
 
 @pytest.mark.usefixtures("direct")
