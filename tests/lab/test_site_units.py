@@ -23,7 +23,11 @@ def working(lab: Lab, first_run: object) -> Lab:
 
 
 def instance(lab: Lab, unit: str) -> str:
-    names = {"celery-worker@.service": "echo email", "postgresql@.service": "echo $(ls /etc/postgresql)-main"}
+    names = {
+        "celery-worker@.service": "echo email",
+        "postgresql@.service": "echo $(ls /etc/postgresql)-main",
+        "saas-environment@.service": "basename $(readlink -f /srv/saas/current/.venv)",
+    }
     name = do(lab, names.get(unit, "basename $(readlink /srv/saas/current)")).strip()
     return unit.replace("@.", f"@{name}.")
 
