@@ -22,6 +22,7 @@ kept = Kept()
 class Telling:
     """Logs what the mail server answers about a mail: `sendmail` keeps it to itself."""
 
+    # The type checker does not know what this is mixed into, whence its being told to overlook each super().
     mails = 0
     # Of the present mail: whether the server may have it, and whether it has said so.
     handed_over = accepted = False
