@@ -9,6 +9,8 @@ from saas import findings, logs, manage, release, status
 
 # As monitoring programs count: 0, 1 and 2 are states.
 UNKNOWN = 3
+# As shells count what Ctrl-C has ended.
+INTERRUPTED = 130
 SEE = "What to do about what you see: docs/on-call.md in the project's repository."
 
 
@@ -27,6 +29,8 @@ def main() -> int:
     except findings.UnusableError as error:
         print(f"saas: {error}", file=sys.stderr)
         return UNKNOWN
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

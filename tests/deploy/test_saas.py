@@ -283,6 +283,18 @@ def test_its_exit_code_is_passed_on() -> None:
     assert manage.passed_on([sys.executable, "-c", WHICH_ARE_TERMINALS]) == 7
 
 
+def test_ctrl_c_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manage, "RELEASE", tmp_path)
+    monkeypatch.setattr(manage, "passed_on", interrupted)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(sys, "argv", ["saas", "manage", "check"])
+
+    assert main() == 130
+
+
 def test_arguments_do_not_reach_the_journal() -> None:
     (description,) = [part for part in manage.command(["task", "secret"]) if part.startswith("--description")]
 
