@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 
 from config.logging import STRATEGIES
 
@@ -63,6 +66,15 @@ def test_preflight_checks_the_inputs_of_every_other_role() -> None:
     checked = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_roles"]
 
     assert checked == [role.name for role in ROLES if role.name != "preflight"]
+
+
+def test_the_table_of_migrations_is_the_one_that_django_would_make() -> None:
+    columns = load(DEPLOY / "ansible/roles/postgresql/vars/main.yml")["__postgresql_migrations"]
+    postgresql = DatabaseWrapper({**connection.settings_dict, "NAME": "saas"})
+
+    made, _ = postgresql.schema_editor(collect_sql=True, atomic=False).table_sql(MigrationRecorder.Migration)
+
+    assert made == f'CREATE TABLE "django_migrations" ({", ".join(columns)})'
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
