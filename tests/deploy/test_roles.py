@@ -1,5 +1,6 @@
 """The roles keep to the project's rules."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_the_table_of_migrations_is_the_one_that_django_would_make() -> None:
     made, _ = postgresql.schema_editor(collect_sql=True, atomic=False).table_sql(MigrationRecorder.Migration)
 
     assert made == f'CREATE TABLE "django_migrations" ({", ".join(columns)})'
+
+
+def test_who_is_sent_to_the_journal_of_deploys_sees_root_s_entries_alone() -> None:
+    """Anybody on a host may write there by that name."""
+    files = [*DEPLOY.glob("ansible/roles/*/*/*.yml"), *DEPLOY.parent.glob("docs/*.md")]
+    said = [re.findall("journalctl -t saas-deploy(?: _UID=0)?", file.read_text()) for file in files]
+
+    assert {command for commands in said for command in commands} == {"journalctl -t saas-deploy _UID=0"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

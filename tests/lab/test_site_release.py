@@ -106,7 +106,7 @@ def test_a_release_that_is_not_fit_leaves_the_present_one(
     assert current(lab) == first
     wait_until_settled(lab)
     wait_until_shown(lab, "systemctl is-active celery-beat flower | sort | uniq -c", "2 active")
-    assert f"not done, {first} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
+    assert f"not done, {first} goes on" in do(lab, "journalctl -t saas-deploy _UID=0 -o cat -n 1")
     assert releases.name(bad) not in do(lab, "ls /srv/saas/releases")
     proof.prove(lab)
 
@@ -175,7 +175,7 @@ def test_one_that_a_reboot_cuts_off_is_settled_by_the_next_boot(lab: Lab, first:
     wait_until_shown(lab, "systemctl is-system-running", "running")
     wait_until_settled(lab)
     assert current(lab) == before
-    assert f"not done, {before} goes on" in do(lab, "journalctl -t saas-deploy -o cat -n 1")
+    assert f"not done, {before} goes on" in do(lab, "journalctl -t saas-deploy _UID=0 -o cat -n 1")
     proof.prove(lab)
 
 
@@ -275,7 +275,7 @@ def test_what_never_was_in_service_is_not_gone_back_to(lab: Lab, first: str) -> 
 def test_what_is_there_already_is_not_deployed_again(lab: Lab, first: str) -> None:
     before, release = current(lab), releases.release("there")
     deploy(lab, release)
-    told = json.loads(do(lab, "journalctl -t saas-deploy -o json -n 1"))
+    told = json.loads(do(lab, "journalctl -t saas-deploy _UID=0 -o json -n 1"))
     assert (told["DEPLOY_KIND"], told["DEPLOY_FROM"], told["DEPLOY_TO"]) == ("deploy", before, releases.name(release))
 
     again = deploy(lab, release)
@@ -284,7 +284,11 @@ def test_what_is_there_already_is_not_deployed_again(lab: Lab, first: str) -> No
 
 
 def test_each_left_one_entry(lab: Lab, first: str) -> None:
-    entries = [json.loads(line) for line in do(lab, "journalctl -t saas-deploy -o json --no-pager").splitlines()]
+    """And what somebody else writes by that name is not among them."""
+    do(lab, "runuser -u saas -- logger -t saas-deploy nonsense")
+    wait_until_shown(lab, "journalctl -t saas-deploy -o cat -n 1", "nonsense")
+
+    entries = [json.loads(line) for line in do(lab, "journalctl -t saas-deploy _UID=0 -o json --no-pager").splitlines()]
 
     assert {entry["DEPLOY_KIND"] for entry in entries} == {"deploy", "rollback"}
     assert [
