@@ -243,6 +243,22 @@ def test_it_tells_workers_that_would_not_work(tmp_path: Path, instances: str, se
     assert f"celery_worker_instances' {sentence}" in output
 
 
+OTHER = "other ansible_host=127.0.0.1 ansible_port=1"
+
+
+def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) -> None:
+    """It writes their firewalls, too."""
+    wrong = """ firewall_ssh_ports=[99999] postgresql_max_connections=many """
+
+    code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[worker]\n{OTHER}{wrong}\n", "--limit", "vm")
+
+    assert code == 2
+    assert 'What is set for other does not have the form that it needs: firewall_ssh_ports is "99999"' in output
+    assert "other: argument 'postgresql_max_connections'" in output
+    assert "vm cannot be reached over SSH" in output
+    assert "other cannot be reached" not in output
+
+
 def test_it_tells_more_services_that_no_firewall_takes(tmp_path: Path) -> None:
     more = "[{'name': 'x; drop', 'ports': [99999, 0], 'servers': ['vm']}]"
 
