@@ -102,6 +102,29 @@ def test_it_takes_settings_that_the_application_knows_and_the_playbook_does_not_
     assert "app_settings sets DRAIN_SECOND, SECRET_KEY, EMAIL_TIMEOUT." in output
 
 
+def test_it_has_the_application_judge_their_values(tmp_path: Path) -> None:
+    """Each by itself, and the limit of a task beside the softer one that holds when nothing is said."""
+    settings = "{'CELERY_TASK_TIME_LIMIT': 1200, 'DJANGO_LOG_LEVEL': 'loud', 'DRAIN_SECONDS': 'soon'}"
+
+    code, output = run(tmp_path, inventory(GOOD | {"app_settings": settings}, GROUPS))
+
+    assert code == 2
+    assert "CELERY_TASK_SOFT_TIME_LIMIT must be less than CELERY_TASK_TIME_LIMIT." in output
+    assert "DJANGO_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not “loud”." in output
+    assert "DRAIN_SECONDS must be a whole number of 0 or more, not “soon”." in output
+
+
+def test_it_says_so_when_the_application_cannot_be_asked(tmp_path: Path) -> None:
+    (tmp_path / ".env.example").write_text("#DRAIN_SECONDS=300\n")
+    (tmp_path / "app/config").mkdir(parents=True)
+    (tmp_path / "app/config/__init__.py").write_text("import away\n")
+    wrong = {"app_settings": "{'DRAIN_SECONDS': 60}", "preflight_source": str(tmp_path)}
+
+    _, output = run(tmp_path, inventory(GOOD | wrong, GROUPS))
+
+    assert "app_settings cannot be judged, since the application cannot be asked (ModuleNotFoundError: No" in output
+
+
 def test_it_tells_what_no_firewall_could_be_given(tmp_path: Path) -> None:
     nobody = "{'name': 'a', 'ports': [9100], 'servers': ['wm'], 'clients': ['guest']}"
     guests = "[guests]\nguest ansible_host=127.0.0.1 ansible_port=1\n"
@@ -248,13 +271,14 @@ OTHER = "other ansible_host=127.0.0.1 ansible_port=1"
 
 def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) -> None:
     """It writes their firewalls, too."""
-    wrong = """ firewall_ssh_ports=[99999] postgresql_max_connections=many """
+    wrong = """ firewall_ssh_ports=[99999] postgresql_max_connections=many app_settings="{'DRAIN_SECONDS': 'soon'}" """
 
     code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[worker]\n{OTHER}{wrong}\n", "--limit", "vm")
 
     assert code == 2
     assert 'What is set for other does not have the form that it needs: firewall_ssh_ports is "99999"' in output
     assert "other: argument 'postgresql_max_connections'" in output
+    assert "DRAIN_SECONDS must be a whole number" in output
     assert "vm cannot be reached over SSH" in output
     assert "other cannot be reached" not in output
 
@@ -278,6 +302,7 @@ def test_it_tells_a_host_that_is_in_no_group(tmp_path: Path) -> None:
 
 def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
     values = {
+        "app_settings": "{'DRAIN_SECONDS': 60, 'EMAIL_TIMEOUT': '5', 'CELERY_ALWAYS_EAGER': False}",
         "celery_worker_instances": "[{'name': 'email-2', 'queues': ['email', 'dead_letter'], 'concurrency': 25}]",
         "firewall_ssh_ports": "[22, 2222]",
         "gunicorn_workers": "3",
@@ -290,6 +315,7 @@ def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
 
     assert "vm cannot be reached over SSH" in output
     assert "does not have the form" not in output
+    assert "the application would not start with" not in output
 
 
 def test_what_the_inventory_makes_of_facts_is_left_to_the_roles(tmp_path: Path) -> None:

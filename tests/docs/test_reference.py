@@ -31,7 +31,7 @@ def test_each_part_has_its_place() -> None:
 def test_what_an_inventory_sets_is_what_the_playbooks_ask_it_for() -> None:
     files = [ANSIBLE / "group_vars/all.yml", *ANSIBLE.glob("roles/*/defaults/main.yml")]
     wired = "\n".join(file.read_text() for file in files)
-    asked = set(re.findall(r"(\w+) \| default\(", wired))
+    asked = set(re.findall(r"(\w+)(?: \||',) default[(=]", wired))
     required = set(re.findall(r"site_\w+", re.findall(r"^preflight_site_variables: (.*)", wired, re.MULTILINE)[0]))
 
     assert set(re.findall(r"^\| `(?:-e )?(\w+)", BY_HAND, re.MULTILINE)) == asked | required | {"release_dirty"}
