@@ -266,7 +266,30 @@ def test_it_tells_workers_that_would_not_work(tmp_path: Path, instances: str, se
     assert f"celery_worker_instances' {sentence}" in output
 
 
+@pytest.mark.parametrize(
+    ("instances", "idle"),
+    [
+        ("[]", "celery, email, dead_letter"),
+        ("[{'name': 'a', 'queues': ['email'], 'concurrency': 1}]", "celery, dead_letter"),
+        # The application adds dead_letter to it.
+        ("[{'name': 'a', 'queues': ['celery'], 'concurrency': 1}]", "email"),
+    ],
+)
+def test_it_tells_a_queue_that_no_worker_consumes(tmp_path: Path, instances: str, idle: str) -> None:
+    code, output = run(tmp_path, inventory(GOOD | {"celery_worker_instances": instances}, GROUPS))
+
+    assert code == 2
+    assert f"No worker consumes {idle}, and what is sent there would wait for ever." in output
+
+
 OTHER = "other ansible_host=127.0.0.1 ansible_port=1"
+
+
+def test_a_queue_may_be_consumed_on_another_host(tmp_path: Path) -> None:
+    _, output = run(tmp_path, inventory(GOOD, GROUPS, f"{HOST} celery_worker_instances=[]") + f"[worker]\n{OTHER}\n")
+
+    assert "vm cannot be reached over SSH" in output
+    assert "No worker consumes" not in output
 
 
 def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) -> None:
@@ -303,7 +326,7 @@ def test_it_tells_a_host_that_is_in_no_group(tmp_path: Path) -> None:
 def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
     values = {
         "app_settings": "{'DRAIN_SECONDS': 60, 'EMAIL_TIMEOUT': '5', 'CELERY_ALWAYS_EAGER': False}",
-        "celery_worker_instances": "[{'name': 'email-2', 'queues': ['email', 'dead_letter'], 'concurrency': 25}]",
+        "celery_worker_instances": "[{'name': 'email-2', 'queues': ['email', 'celery'], 'concurrency': 25}]",
         "firewall_ssh_ports": "[22, 2222]",
         "gunicorn_workers": "3",
         "logging_journal_max_use": "500M",

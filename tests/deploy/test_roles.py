@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
@@ -67,6 +68,12 @@ def test_preflight_checks_the_inputs_of_every_other_role() -> None:
     checked = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_roles"]
 
     assert checked == [role.name for role in ROLES if role.name != "preflight"]
+
+
+def test_the_broker_knows_the_queues_of_the_application() -> None:
+    known = load(DEPLOY / "ansible/roles/redis/defaults/main.yml")["redis_queues"]
+
+    assert known == [queue.name for queue in settings.CELERY_TASK_QUEUES]
 
 
 def test_the_table_of_migrations_is_the_one_that_django_would_make() -> None:
