@@ -3,12 +3,16 @@
 import hashlib
 import shlex
 import shutil
+from os import cpu_count
 from typing import Any
 
 import yaml
 
 from lab.labs import SINGLE, Lab
 from lab.machine import ssh_options
+
+# Each machine sees all of this computer's: Gunicorn's processes could need more connections than the database gives.
+PROCESSORS = 8
 
 
 def write(lab: Lab) -> None:
@@ -23,7 +27,7 @@ def machines(lab: Lab) -> dict[str, Any]:
     return {
         "all": {
             "hosts": {host: connection(lab, lab.address_of(host)) | private(lab, host) for host in lab.machines},
-            "vars": {"lab_mail_address": lab.mail_address},
+            "vars": {"lab_mail_address": lab.mail_address, "gunicorn_workers": min(cpu_count() or 1, PROCESSORS) + 1},
         }
     }
 

@@ -70,6 +70,14 @@ def test_preflight_checks_the_inputs_of_every_other_role() -> None:
     assert checked == [role.name for role in ROLES if role.name != "preflight"]
 
 
+def test_preflight_counts_the_processes_that_there_will_be() -> None:
+    default = load(DEPLOY / "ansible/roles/gunicorn/defaults/main.yml")["gunicorn_workers"]
+    counted = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_web_takes"]
+
+    assert default == "{{ ansible_facts.processor_vcpus | int + 1 }}"
+    assert "host.ansible_facts.processor_vcpus | default(0) | int + 1" in counted
+
+
 def test_the_broker_knows_the_queues_of_the_application() -> None:
     known = load(DEPLOY / "ansible/roles/redis/defaults/main.yml")["redis_queues"]
 
