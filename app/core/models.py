@@ -88,3 +88,14 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task}[{self.task_id}]"
+
+
+class MigrationNote(models.Model):
+    """What a migration said of itself as it was applied, for releases that lack its file."""
+
+    migration = models.CharField(max_length=255, primary_key=True, help_text="Like core.0001_initial")
+    safe_after = models.CharField(max_length=255, blank=True, help_text="Code with this migration can live with it")
+    harm = models.TextField(blank=True, help_text="Else what code that lacks it would trip over")
+
+    def __str__(self) -> str:
+        return self.migration

@@ -1,6 +1,7 @@
 """`make bench-release`: deploys and rollbacks under load, and what the visitors noticed."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,6 +81,11 @@ class Result:
     mails: Mails
     tasks: Tasks
 
+    @property
+    def noticed(self) -> bool:
+        """Whether anything failed, was lost or came twice; how long it took is for the reader to judge."""
+        return any((self.summary.failed, self.mails.lost, self.mails.twice, self.tasks.lost, self.tasks.begun_twice))
+
     def __str__(self) -> str:
         hosts = len(web(self.lab))
         moments = [moment for step in self.steps for moment in step.switches(self.summary, hosts)]
@@ -131,6 +137,7 @@ def main() -> None:
     with booted("test" if machines == labs.SINGLE else "cluster", DEBIAN, machines) as lab:
         result = measure(lab, DEBIAN, installed(lab), three_deploys_and_two_rollbacks)
     print(f"\nDebian {DEBIAN}, {'one VM' if machines == labs.SINGLE else 'two web hosts of seven machines'}\n{result}")
+    sys.exit(result.noticed)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,15 @@ from django.core.checks import Error, register
 def refuse(**kwargs):
     return [Error("This release was made to fail its check.", id="bench.E001")]
 """
+SLOW_CHECK = """
+from django.core.checks import register
+
+@register(deploy=True)
+def wait(**kwargs):
+    import time
+    time.sleep({seconds})
+    return []
+"""
 MIGRATION = """from django.db import migrations, models
 
 class Migration(migrations.Migration):
@@ -160,6 +169,24 @@ def additive_migration(tree: Tree) -> None:
     """One that the release before does not notice."""
     added = "migrations.AddField('run', 'note', models.TextField(null=True))"
     add_migration(tree, "0002_adds", added)
+
+
+def noted_migration(tree: Tree) -> None:
+    """Another one of that kind. It is to be known to no release that stays."""
+    add_migration(tree, "0002_leaves_a_note", "migrations.AddField('run', 'noted', models.TextField(null=True))")
+
+
+def slow_migration(tree: Tree, seconds: float = 8) -> None:
+    add_migration(tree, "0002_takes_long", f"migrations.RunSQL('SELECT pg_sleep({seconds})')", "additive = True")
+
+
+def slow_check(tree: Tree, seconds: float = 8) -> None:
+    tree.append("app/bench/models.py", SLOW_CHECK.format(seconds=seconds))
+
+
+def changed_lock(tree: Tree) -> None:
+    """The same packages, which need a virtual environment of their own all the same."""
+    tree.append("requirements/production.txt", "# Changed.\n")
 
 
 def add_migration(tree: Tree, name: str, operation: str, declared: str = "") -> None:

@@ -19,6 +19,7 @@ from tests.lab.hosts import do, shell, wait_until_shown
 PATTERNS = "'gunicorn@*.service' 'celery-worker@*.service'"
 RUNNING = f"systemctl list-units --plain --no-legend --state=active {PATTERNS} | cut -d ' ' -f 1"
 FORGET = "DELETE FROM django_migrations WHERE app = 'bench' AND name <> '0001_initial'"
+NOTES = "SELECT migration FROM core_migrationnote"
 TAKES = """from django.db import migrations
 
 class Migration(migrations.Migration):
@@ -50,14 +51,20 @@ def wait_until_settled(lab: Lab) -> None:
 
 
 @contextmanager
-def under_way(lab: Lab, release: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A deploy that has started the doubles of the workers, and is to be disturbed."""
+def running_deploy(lab: Lab, release: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [str(paths.BIN / "ansible-playbook"), "-i", str(lab.inventory), "deploy.yml", "-e", f"release={release}"]
     with subprocess.Popen(command, cwd=paths.ANSIBLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_until_shown(lab, RUNNING, "celery-worker@email-next")
         yield process
         process.wait(120)
     assert process.returncode != 0
+
+
+@contextmanager
+def under_way(lab: Lab, release: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A deploy that has started the doubles of the workers, and is to be disturbed."""
+    with running_deploy(lab, release) as process:
+        wait_until_shown(lab, RUNNING, "celery-worker@email-next")
+        yield process
 
 
 def keep_running(lab: Lab, tasks: int) -> None:
@@ -212,6 +219,39 @@ def test_it_goes_back_to_the_one_before_and_to_a_named_one(lab: Lab, first: str)
     rollback(lab)
     assert current(lab) != releases.name(second)
     wait_until_settled(lab)
+
+
+def test_it_goes_back_past_the_migrations_of_a_deploy_that_failed(lab: Lab, first: str) -> None:
+    """Neither the present release nor the one before has their files."""
+    before = current(lab)
+    deploy(lab, releases.release("after"))
+
+    with pytest.raises(LabError, match="Start it beside the present one"):
+        deploy(lab, releases.release("migrates", releases.noted_migration, releases.import_error_at_start))
+    rollback(lab)
+
+    assert "bench.0002_leaves_a_note" in do(lab, f'runuser -u postgres -- psql --quiet -At saas -c "{NOTES}"')
+    assert current(lab) == before
+
+
+def test_one_that_is_killed_while_it_makes_the_release_ready_is_repeated(lab: Lab, first: str) -> None:
+    """What it had begun goes on without it, and is waited for."""
+    wait_until_settled(lab)
+    before = current(lab)
+    release = releases.release("killed", releases.changed_lock, releases.slow_check, releases.slow_migration)
+
+    for unit in ("saas-environment@", "saas-prepare@", "saas-migrate@"):
+        with running_deploy(lab, release) as process:
+            wait_until_shown(lab, f"systemctl list-units --plain --no-legend '{unit}*'", "activating", seconds=120)
+            process.kill()
+        wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "inactive")
+        assert current(lab) == before
+    deploy(lab, release)
+
+    assert current(lab) == releases.name(release)
+    environments = do(lab, f"cd /srv/saas/releases && readlink -f {before}/.venv {current(lab)}/.venv").split()
+    assert environments[0] != environments[1]
+    do(lab, f'runuser -u postgres -- psql --quiet saas -c "{FORGET}"')
 
 
 def test_a_hotfix_may_follow_a_rollback_that_the_schema_did_not_follow(lab: Lab, first: str) -> None:

@@ -12,6 +12,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 from django.test import SimpleTestCase, TestCase, TransactionTestCase, modify_settings, override_settings
 
+from core.models import MigrationNote
 from core.schema import releases
 from core.schema.operations import harms
 
@@ -240,6 +241,38 @@ class SchemaCommandTests(TransactionTestCase):
             self.assertEqual(self.check("--planned"), "")
             self.assertIn("core.9999_future", self.notes.getvalue())
 
+    def lacking(self, *names: str) -> Any:
+        """The code that is asked has no file of these, as after a deploy that migrated and then failed."""
+        loader = releases.load()
+        for name in names:
+            del loader.disk_migrations["shop", name]
+        return mock.patch("core.management.commands.schema.load", return_value=loader)
+
+    def test_what_a_failed_deploy_has_applied_is_judged_by_what_it_said_then(self) -> None:
+        self.migrate("0005")
+        files = self.lacking("0003_size", "0004_stop_using_nickname", "0005_drop_nickname")
+
+        self.knowing("0004")
+        with files:
+            self.assertEqual(self.check(), "")
+        self.knowing("0003")
+        with files:
+            self.assertIn("shop.0005_drop_nickname takes away what code without shop.0004_stop", self.check())
+
+    def test_what_it_could_not_live_with_stays_refused(self) -> None:
+        self.migrate("0002")
+        self.knowing("0001")
+
+        with self.lacking("0002_colour"):
+            self.assertIn("shop.0002_colour adds the column shop_item.colour", self.check())
+
+    def test_a_database_from_before_the_notes_has_none(self) -> None:
+        self.migrate("0003")
+        self.knowing("0002")
+
+        with self.lacking("0003_size"), mock.patch.object(MigrationNote._meta, "db_table", "not_there_yet"):
+            self.assertIn("shop.0003_size is applied, and neither release knows it. Nor is it noted", self.check())
+
     def test_packages_migrations_can_be_declared(self) -> None:
         self.migrate("0006")
         self.knowing("0005")
@@ -268,4 +301,4 @@ class SquashedTests(SimpleTestCase):
         loader.disk_migrations = {("shop", "0001_squashed"): squashed}
 
         self.assertEqual(releases.known(loader), {("shop", "0001_squashed"), ("shop", "0001_initial")})
-        self.assertIsNone(releases.obstacle(loader, squashed, set()))
+        self.assertIsNone(releases.judge(loader, squashed).obstacle(set()))

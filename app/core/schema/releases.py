@@ -9,12 +9,27 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from core.models import MigrationNote
 from core.schema.operations import harms
 
 Key = tuple[str, str]
 
 # What is said of packages' migrations, whose files are not ours: True if additive, else what safe_after would say.
 PACKAGES: dict[Key, Key | bool] = {}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What code that lacks a migration needs to live with it: nothing, another migration, or it cannot."""
+
+    safe_after: Key | None = None
+    harm: str = ""
+
+    def obstacle(self, theirs: set[Key]) -> str | None:
+        """Why code with only `theirs` cannot live with it; None if it can."""
+        if self.safe_after and self.safe_after not in theirs:
+            return f"takes away what code without {dotted(self.safe_after)} uses"
+        return self.harm or None
 
 
 @dataclass
@@ -42,6 +57,11 @@ def dotted(key: Key) -> str:
     return ".".join(key)
 
 
+def split(name: str) -> Key:
+    app, _, migration = name.partition(".")
+    return app, migration
+
+
 def after_rollback(loader: MigrationLoader, theirs: set[Key]) -> Findings:
     """What is applied that code with only `theirs` could not live with."""
     return judged(loader, applied() - theirs, theirs)
@@ -55,26 +75,49 @@ def after_deploy(loader: MigrationLoader, theirs: set[Key]) -> Findings:
 
 
 def judged(loader: MigrationLoader, keys: Iterable[Key], theirs: set[Key]) -> Findings:
+    """A migration without a file here, brought by a deploy that failed, is judged by what it said then."""
     findings = Findings()
+    on_disk = loader.disk_migrations or {}
+    notes = {} if on_disk.keys() >= set(keys) else noted()
     for key in sorted(keys):
-        migration = (loader.disk_migrations or {}).get(key)
-        if migration is None:
+        verdict = judge(loader, on_disk[key]) if key in on_disk else notes.get(key)
+        if verdict is None:
             findings.unknown.append(key)
-        elif reason := obstacle(loader, migration, theirs):
+        elif reason := verdict.obstacle(theirs):
             findings.refused.append(f"{dotted(key)} {reason}.")
     return findings
 
 
-def obstacle(loader: MigrationLoader, migration: Migration, theirs: set[Key]) -> str | None:
-    """Why code with only `theirs` cannot live with `migration`; None if it can."""
+def judge(loader: MigrationLoader, migration: Migration) -> Verdict:
     key = (migration.app_label, migration.name)
     said = PACKAGES.get(key) or getattr(migration, "safe_after", None) or getattr(migration, "additive", False)
     if said is True or migration.replaces:
         # Of a squashed migration those are judged that it stands for.
-        return None
+        return Verdict()
     if said:
-        return None if said in theirs else f"takes away what code without {dotted(said)} uses"
-    return ", and ".join(harms(migration, loader.project_state(key, at_end=False))) or None
+        return Verdict(said)
+    return Verdict(harm=", and ".join(harms(migration, loader.project_state(key, at_end=False))))
+
+
+def noted() -> dict[Key, Verdict]:
+    """None before the migration that makes the table."""
+    if MigrationNote._meta.db_table not in connection.introspection.table_names():
+        return {}
+    return {
+        split(note.migration): Verdict(split(note.safe_after) if note.safe_after else None, note.harm)
+        for note in MigrationNote.objects.all()
+    }
+
+
+def note(migration: Migration) -> None:
+    """Keep what the migration, which has been applied, says of itself."""
+    if MigrationNote._meta.db_table not in connection.introspection.table_names():
+        return
+    verdict = judge(load(), migration)
+    MigrationNote.objects.update_or_create(
+        migration=dotted((migration.app_label, migration.name)),
+        defaults={"safe_after": dotted(verdict.safe_after) if verdict.safe_after else "", "harm": verdict.harm},
+    )
 
 
 def undeclared(loader: MigrationLoader) -> list[str]:
@@ -89,7 +132,7 @@ def is_ours(migration: Migration) -> bool:
 
 
 def obstacle_undeclared(loader: MigrationLoader, migration: Migration) -> str | None:
-    return None if getattr(migration, "safe_after", None) else obstacle(loader, migration, set())
+    return None if getattr(migration, "safe_after", None) else judge(loader, migration).obstacle(set())
 
 
 def wrong_declaration(loader: MigrationLoader, migration: Migration) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from core.schema.releases import Key, after_deploy, after_rollback, dotted, known, load
+from core.schema.releases import Key, after_deploy, after_rollback, dotted, known, load, split
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             # The running release lives with them.
             self.stderr.writelines(f"{sentence}\n" for sentence in unknown)
         else:
-            wrong += [f"{sentence} {ASK_ANOTHER}" for sentence in unknown]
+            wrong += [f"{sentence} {NOT_NOTED}" for sentence in unknown]
         if wrong:
             raise CommandError("\n".join(wrong))
         self.stdout.write("The other release can live with the schema.")
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 BEFORE_A_DEPLOY = "Deploy what it waits for in a release of its own first, or split it: docs/migrations.md."
 BEFORE_A_ROLLBACK = "Go back to a release that can, or mend the fault in a new one."
-ASK_ANOTHER = "Ask the release that brought it."
+NOT_NOTED = "Nor is it noted what it does: deploy the code that has it, or ask who applied it."
 
 
 def read_list(path: Path) -> set[Key]:
@@ -65,4 +65,4 @@ def read_list(path: Path) -> set[Key]:
         raise CommandError(
             f"{path} holds {what}. It must be what `manage.py schema list` printed, like core.0001_initial."
         )
-    return {(app, name) for app, _, name in (line.partition(".") for line in lines)}
+    return set(map(split, lines))
