@@ -4,9 +4,18 @@ import sys
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import beat_init, celeryd_init, import_modules, setup_logging, worker_process_shutdown, worker_ready
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    import_modules,
+    setup_logging,
+    task_prerun,
+    worker_process_shutdown,
+    worker_ready,
+)
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import close_old_connections
 
 from config.logging import stdout_is_journal
 from config.startup import load_settings
@@ -31,6 +40,7 @@ app = Celery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("core.durable.keeper:KeeperStep")
+app.steps["worker"].add("core.draining:LeaveStep")
 app.steps["consumer"].add("core.watchdog:WatchStep")
 
 
@@ -40,6 +50,12 @@ def use_django_logging(loglevel: int = logging.WARNING, **kwargs: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
     if loglevel < logging.WARNING:
         logging.getLogger("celery").setLevel(loglevel)
+
+
+@task_prerun.connect
+def close_connections(**kwargs: Any) -> None:
+    """As Django does before each request; a connection within a transaction, as that of an eager call, stays."""
+    close_old_connections()
 
 
 @worker_process_shutdown.connect

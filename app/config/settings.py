@@ -205,6 +205,8 @@ CELERY_TASK_DEFAULT_RETRY_DELAY = env.integer("CELERY_TASK_DEFAULT_RETRY_DELAY",
 CELERY_RESULT_EXPIRES = env.integer("CELERY_RESULT_EXPIRES", 3600)
 CELERY_WORKER_PREFETCH_MULTIPLIER = env.integer("CELERY_PREFETCH_MULTIPLIER", 4, minimum=0)
 CELERY_WORKER_MAX_TASKS_PER_CHILD = env.integer("CELERY_MAX_TASKS_PER_CHILD", 1000)
+# A worker keeps its connections to the database, as web processes do; `config.celery` ends what is too old or broken.
+CELERY_DB_REUSE_MAX = sys.maxsize
 # Flower shows what workers tell.
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

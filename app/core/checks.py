@@ -6,8 +6,8 @@ from celery.app.defaults import SETTING_KEYS
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-# Read by core.retries: Celery has no settings of these names.
-OURS = {"CELERY_TASK_MAX_RETRIES", "CELERY_TASK_DEFAULT_RETRY_DELAY"}
+# Read by core.retries, and by Celery's part for Django: its list of settings lacks these names.
+OURS = {"CELERY_TASK_MAX_RETRIES", "CELERY_TASK_DEFAULT_RETRY_DELAY", "CELERY_DB_REUSE_MAX"}
 SETTINGS = {f"CELERY_{key.upper()}" for key in SETTING_KEYS} | OURS
 
 

@@ -3,9 +3,12 @@
 import logging
 import os
 import signal
+import time
 from threading import Timer
 from typing import Any
 
+from celery import bootsteps
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker import state
 from django.conf import settings
 from kombu.common import ignore_errors
@@ -15,6 +18,7 @@ from core.watchdog import notify
 
 # Seconds for handing back, after those for finishing.
 MARGIN = 30
+TAKEN_UP = 0.1
 log = logging.getLogger("core.worker")
 
 
@@ -23,6 +27,7 @@ class DrainingConsumer(BuryingConsumer):
 
     task_consumer: Any
     connection: Any
+    pool: Any
 
     def on_close(self) -> None:
         # It is closed when the connection is lost, too; what was fetched over that cannot be handed back.
@@ -34,8 +39,35 @@ class DrainingConsumer(BuryingConsumer):
 
     def hand_back(self) -> None:
         self.task_consumer.cancel()
-        for request in waiting():
+        for request in waiting(self.pool):
             request.message.requeue()
+
+    def cancel_active_requests(self) -> None:
+        """After SIGQUIT. No thread can be ended alone: what they run goes back, and they end with their process."""
+        if not isinstance(self.pool, ThreadPool):
+            super().cancel_active_requests()
+        elif is_stopping():
+            self.leave()
+        else:
+            # Celery would wait for them before it stops anything else.
+            self.pool.on_stop = lambda: None  # type: ignore[method-assign]
+
+    def leave(self) -> None:
+        for request in list(state.active_requests):
+            ignore_errors(self.connection, request.message.requeue)
+        for handler in logging.root.handlers:
+            handler.flush()
+        os._exit(0)
+
+
+class LeaveStep(bootsteps.StartStopStep):
+    """Of a worker of threads that is to stop at once. Its turn is after the consumer, which has fetched its last."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def terminate(self, worker: Any) -> None:
+        if isinstance(worker.pool, ThreadPool):
+            worker.consumer.leave()
 
 
 def is_stopping() -> bool:
@@ -43,9 +75,17 @@ def is_stopping() -> bool:
     return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))
 
 
-def waiting() -> list[Any]:
-    """Fetched, and not given to a process."""
-    return [request for request in list(state.reserved_requests) if request._apply_result is None]
+def waiting(pool: Any) -> list[Any]:
+    """Fetched, and not begun."""
+    fetched = list(state.reserved_requests)
+    if not isinstance(pool, ThreadPool):
+        return [request for request in fetched if request._apply_result is None]
+    # Threads are given all that is fetched. What they have taken up just now is to be known as begun.
+    pool.executor.shutdown(  # type: ignore[attr-defined]  # the stubs leave it out
+        wait=False, cancel_futures=True
+    )
+    time.sleep(TAKEN_UP)
+    return [request for request in fetched if request not in state.active_requests]
 
 
 def tell(running: int) -> None:

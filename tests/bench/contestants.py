@@ -13,7 +13,7 @@ SERVICES = int(os.environ.get("SERVICES") or 2)
 CONCURRENCY = int(os.environ.get("CONCURRENCY") or 50)
 POOL = os.environ.get("POOL") or "threads"
 # The playbook's default for the queue `email`.
-DEFAULT = 2
+DEFAULT = 20
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,25 @@ class Contestant:
 
 
 def ours(
-    name: str, services: int = 1, concurrency: int = DEFAULT, pool: str = "prefork", queue: str = "email"
+    name: str, services: int = 1, concurrency: int = DEFAULT, pool: str = "threads", queue: str = "email"
 ) -> Contestant:
-    """As the unit file has it, and another pool where one is named."""
-    more = ["-I", "tests.bench.peers.ours", *(["-P", pool] if pool != "prefork" else [])]
-    values = {"QUEUES": queue, "CONCURRENCY": str(concurrency), "%H": "bench"}
-    queues = queue.split(",")
+    """As the unit file has it."""
+    queues, more = queue.split(","), ("-I", "tests.bench.peers.ours")
+    values = {"QUEUES": queue, "POOL": pool, "CONCURRENCY": str(concurrency), "%H": "bench"}
     commands = (
         tuple(unit("celery-worker@.service", *more, **values, **{"%i": f"{queues[0]}{number}"}))
         for number in range(services)
     )
     return Contestant(name, "ours", tuple(commands), services * concurrency, (*queues, "unacked"))
+
+
+# The workers of the playbook's default, by their queues.
+PLAYBOOK = {
+    "email": ours(f"this service as the playbook sets it up, {DEFAULT} threads"),
+    "celery,dead_letter": ours(
+        "this service as the playbook sets it up, prefork -c2", 1, 2, "prefork", "celery,dead_letter"
+    ),
+}
 
 
 def celery(name: str, *options: str, in_flight: int = 2) -> Contestant:

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 
-from tests.bench.contestants import celery, dramatiq, huey, ours, rq
+from tests.bench.contestants import PLAYBOOK, celery, dramatiq, huey, ours, rq
 from tests.bench.report import Samples, Section, compared, figure
 from tests.bench.rounds import Running, progress, turns
 from tests.bench.stand import Stand
@@ -11,7 +11,7 @@ from tests.bench.stand import Stand
 TUTORIAL = celery("Celery as the tutorial runs it")
 ALL = {
     TUTORIAL: 2000,
-    ours("this service as its unit file runs it", queue="celery,dead_letter"): 2000,
+    PLAYBOOK["celery,dead_letter"]: 2000,
     ours("this service, 2 services, solo", 2, 1, "solo", queue="celery,dead_letter"): 4000,
     ours("this service, 2 services of 25 threads", 2, 25, "threads", queue="celery,dead_letter"): 3000,
     dramatiq("dramatiq, its defaults", 2, 8): 6000,

@@ -8,7 +8,7 @@ from statistics import median
 
 from celery import Celery
 
-from tests.bench.contestants import ours
+from tests.bench.contestants import PLAYBOOK
 from tests.bench.report import Requirement, Samples, Section, ratios, spread
 from tests.bench.rounds import Running, progress, turns
 from tests.bench.stand import Stand
@@ -25,8 +25,8 @@ workers that the playbook sets up, whose tasks they list."""
 def run(stand: Stand, rounds: int) -> Section:
     taken: Samples = defaultdict(list)
     with ExitStack() as stack:
-        for queue in ("email", "celery"):
-            stack.enter_context(Running(stand, ours(queue, queue=queue))).wait_until_ready()
+        for worker in PLAYBOOK.values():
+            stack.enter_context(Running(stand, worker)).wait_until_ready()
         client = Client(stack.enter_context(gunicorn(stand, stand.ours)).port)
         app = stack.enter_context(Celery(broker=stand.redis.url(0), set_as_current=False))
         redis = stand.redis.client()

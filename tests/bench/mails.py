@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 
-from tests.bench.contestants import CONCURRENCY, POOL, SERVICES, Contestant, celery, dramatiq, huey, ours, rq
+from tests.bench.contestants import CONCURRENCY, PLAYBOOK, POOL, SERVICES, Contestant, celery, dramatiq, huey, ours, rq
 from tests.bench.processes import cpu
 from tests.bench.report import Requirement, Samples, Section, best, figure, ratios, spread
 from tests.bench.rounds import Running, progress, turns
@@ -20,12 +20,13 @@ SECONDS = float(os.environ.get("SECONDS") or 4)
 # So many tell how many it takes to fill that time.
 PROBE = 60
 TUTORIAL = celery("Celery as the tutorial runs it, prefork -c4", "--concurrency=4", in_flight=4)
-DEFAULT = ours("this service, the playbook's default, prefork -c2")
+DEFAULT = PLAYBOOK["email"]
+PROCESSES = ours("this service, prefork -c2", 1, 2, "prefork")
 SAME = ours("this service, 2 services of 25 threads", 2, 25, "threads")
 BEST = ours(f"this service at its best, {SERVICES} × {CONCURRENCY}, {POOL}", SERVICES, CONCURRENCY, POOL)
 PEERS_SAME = (dramatiq("dramatiq, 2 processes of 25 threads", 2, 25), huey("huey, 50 threads", "thread", 50))
 PEERS = (*PEERS_SAME, dramatiq("dramatiq, 2 processes of 50 threads", 2, 50), rq("rq, 4 workers", 4), TUTORIAL)
-ALL = (DEFAULT, SAME, BEST, *PEERS)
+ALL = (DEFAULT, PROCESSES, SAME, BEST, *PEERS)
 LIMIT = "smtplib, one connection"
 TEXT = """Each looks the user up in PostgreSQL, renders both templates and sends a mail of two parts. This service does
 so with durable delivery, the peers without. The workers are up and warm, and are held (SIGSTOP) while their queue is

@@ -23,7 +23,7 @@ from tests.integration.servers import BIN, ROOT, Postgres, Process, Redis, free_
 UNITS = ROOT / "deploy/systemd"
 # As the playbook lays them out, with a second host's.
 WORKERS = {"email@a": "email", "email@b": "email", "celery@a": "celery,dead_letter"}
-CONCURRENCY = "2"
+POOLS = {"email": ("threads", "20"), "celery": ("prefork", "2")}
 RESTART_SECONDS = 2
 
 
@@ -155,10 +155,16 @@ def unit_command(unit: str, **variables: str) -> list[str]:
     return [str(BIN / Path(program).name), *rest]
 
 
+def unit_environment(unit: str) -> dict[str, str]:
+    """What the unit file itself sets."""
+    return dict(re.findall(r"^Environment=(\w+)=(.*)$", (UNITS / unit).read_text(), re.MULTILINE))
+
+
 def worker(name: str) -> list[str]:
     instance, _, host = name.partition("@")
-    specifiers = {"%i": instance, "%H": host}
-    return unit_command("celery-worker@.service", QUEUES=WORKERS[name], CONCURRENCY=CONCURRENCY, **specifiers)
+    pool, concurrency = POOLS[instance]
+    values = {"QUEUES": WORKERS[name], "POOL": pool, "CONCURRENCY": concurrency, "%i": instance, "%H": host}
+    return unit_command("celery-worker@.service", **values)
 
 
 def gunicorn(port: int) -> list[str]:

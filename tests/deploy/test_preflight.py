@@ -292,29 +292,29 @@ def test_a_queue_may_be_consumed_on_another_host(tmp_path: Path) -> None:
     assert "No worker consumes" not in output
 
 
-CROWD = "[{'name': 'celery', 'queues': ['celery', 'email'], 'concurrency': 37}]"
+CROWD = "[{'name': 'celery', 'queues': ['celery', 'email'], 'concurrency': 97}]"
 
 
 def test_it_counts_the_connections_to_the_database(tmp_path: Path) -> None:
-    """Of two hosts, twice as in a deploy: 2 x 2 x 13 x 4 of the web, 2 x 2 x (37 + 1) + 5 of workers, and 8 more."""
-    values = GOOD | {"gunicorn_workers": "13", "celery_worker_instances": CROWD, "postgresql_max_connections": "364"}
+    """Of two hosts, twice as in a deploy: 2 x 2 x 13 x 4 of the web, 2 x 2 x (97 + 1) + 5 of workers, and 8 more."""
+    values = GOOD | {"gunicorn_workers": "13", "celery_worker_instances": CROWD, "postgresql_max_connections": "604"}
 
     code, output = run(tmp_path, inventory(values, GROUPS) + f"[web]\n{OTHER}\n[worker]\nother\n")
 
     assert code == 2
     assert "The web hosts may need 208 connections to PostgreSQL" in output
     assert "postgresql_web_connections allows 200." in output
-    assert "The workers may need 157 connections to PostgreSQL" in output
-    assert "postgresql_worker_connections allows 80." in output
-    assert "Web and workers may need 373 connections to PostgreSQL" in output
-    assert "postgresql_max_connections allows 364." in output
+    assert "The workers may need 397 connections to PostgreSQL" in output
+    assert "postgresql_worker_connections allows 200." in output
+    assert "Web and workers may need 613 connections to PostgreSQL" in output
+    assert "postgresql_max_connections allows 604." in output
 
 
 def test_it_takes_as_many_as_there_are(tmp_path: Path) -> None:
     """The same on one host, with no limit for the workers."""
     values = {"gunicorn_workers": "25", "celery_worker_instances": CROWD, "postgresql_worker_connections": "-1"}
 
-    _, output = run(tmp_path, inventory(GOOD | values | {"postgresql_max_connections": "289"}, GROUPS))
+    _, output = run(tmp_path, inventory(GOOD | values | {"postgresql_max_connections": "409"}, GROUPS))
 
     assert "vm cannot be reached over SSH" in output
     assert "connections to PostgreSQL" not in output

@@ -11,11 +11,12 @@ from tests.integration.servers import ROOT, Process, Redis, wait_until
 RUNNING, FETCHED = 2, 6
 
 
-@pytest.fixture
-def busy(start: Start, redis_server: Redis, sender: Celery) -> Process:
-    """Two of its tasks run, as many as it has processes, and six more wait in it."""
+@pytest.fixture(params=["prefork", "threads"])
+def busy(start: Start, redis_server: Redis, sender: Celery, request: pytest.FixtureRequest) -> Process:
+    """Two of its tasks run, as many as it has processes or threads, and six more wait in it."""
     redis_server.client().flushall()
-    command = ("celery", "-A", "config", "worker", "-Q", "celery", "-c", str(RUNNING), "-l", "info")
+    pool = ("-P", request.param, "-c", str(RUNNING))
+    command = ("celery", "-A", "config", "worker", "-Q", "celery", *pool, "-l", "info")
     process = start(*command, "-I", "tests.integration.poison", PYTHONPATH=str(ROOT))
     wait_until(lambda: " ready." in process.output(), "the worker is ready")
     for _ in range(RUNNING + FETCHED):
@@ -49,5 +50,13 @@ def test_it_hands_everything_back_when_it_may_not_wait(busy: Process, redis_serv
     busy.popen.send_signal(signal.SIGQUIT)
 
     busy.popen.wait(8)
+    assert (queued(redis_server), unacknowledged(redis_server)) == (RUNNING + FETCHED, 0)
+    assert "succeeded in" not in busy.output()
+
+
+def test_it_hands_everything_back_at_once_when_the_machine_goes_down(busy: Process, redis_server: Redis) -> None:
+    busy.popen.send_signal(signal.SIGQUIT)
+
+    busy.popen.wait(6)
     assert (queued(redis_server), unacknowledged(redis_server)) == (RUNNING + FETCHED, 0)
     assert "succeeded in" not in busy.output()

@@ -16,10 +16,10 @@ from kombu.utils.limits import TokenBucket
 
 from config.celery import app
 from core.durable import identity, keeper
-from core.durable.execution import LEASE
 from core.durable.identity import IDENTITY
 from core.durable.keeper import Keeper, KeeperStep
 from core.durable.leases import held, renew
+from core.durable.statements import LEASE
 from core.models import DeadLetter, TaskRecord
 from core.tasks import cleanup_expired_tokens, send_welcome_email
 from tests.unit.durable import DurableCase, State, record

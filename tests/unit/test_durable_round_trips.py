@@ -2,7 +2,7 @@ from django.db import connection, transaction
 from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 
-from core.durable import ending, outbox
+from core.durable import ending, outbox, statements
 from core.models import TaskRecord
 from core.tasks import send_welcome_email
 from tests.unit.durable import URL, State, record
@@ -23,6 +23,17 @@ class RoundTripTests(TransactionTestCase):
             outbox.record(send_welcome_email, (), ARGUMENTS, None, {})
 
         self.assertEqual(len(asked), 3)
+
+    def test_a_record_is_claimed_in_one(self) -> None:
+        published = record(State.PUBLISHED)
+
+        with CaptureQueriesContext(connection) as asked:
+            claimed = statements.claim(published.pk, "worker")
+
+        row = TaskRecord.objects.get()
+        self.assertEqual(len(asked), 1)
+        self.assertEqual((claimed, row.state, row.attempts, row.worker), (published, State.RUNNING, 1, "worker"))
+        self.assertIsNone(statements.claim(published.pk, "another"))
 
     def test_a_record_that_nothing_follows_is_closed_in_one(self) -> None:
         running = record(State.RUNNING, attempts=1)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from core.durable import composing, letters, outbox
+from core.durable import composing, letters, outbox, statements
 from core.durable.following import follow
 from core.durable.patience import DATABASE_AWAY, patiently
 from core.models import TaskRecord
@@ -42,11 +42,11 @@ def mine(record: TaskRecord) -> QuerySet[TaskRecord]:
     return TaskRecord.objects.filter(pk=record.pk, state=State.RUNNING, attempts=record.attempts)
 
 
-def close(record: TaskRecord, state: TaskRecord.State) -> bool:
-    closed = mine(record).update(state=state, closed_at=Now(), payload="", failure=None)
+def close(record: TaskRecord) -> bool:
+    closed = statements.close(record)
     if not closed:
         log.warning("%s has ended after its lease", record)
-    return bool(closed)
+    return closed
 
 
 def end(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
@@ -64,13 +64,13 @@ def finish(task: Task[Any, Any], record: TaskRecord, result: Any) -> None:
     """Close the record together with the durable calls that follow it. Others are published when that is committed."""
     followed = task.request.callbacks or task.request.chain
     with transaction.atomic() if followed else nullcontext():
-        if close(record, State.DONE):
+        if close(record):
             follow(task, result)
 
 
 def obey(task: Task[Any, Any], record: TaskRecord, verdict: Any) -> None:
     if isinstance(verdict, Ignore):
-        patiently(partial(close, record, State.DONE))
+        patiently(partial(close, record))
     elif verdict.requeue and record.retries < settings.CELERY_TASK_MAX_RETRIES:
         due = Now() + timedelta(seconds=delay_before_retry(record.retries))
         postpone(record, {"due": due, "retries": record.retries + 1})

@@ -3,30 +3,30 @@
 import logging
 import uuid
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Task
 from celery.exceptions import Ignore, Reject
-from django.db.models import F, Q
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils.timezone import now
 from django_guid import get_guid
 
-from core.durable import outbox
+from core.durable import outbox, statements
 from core.durable.ending import close, conclude, end, postpone
 from core.durable.identity import IDENTITY
 from core.durable.patience import DATABASE_AWAY, patiently
 from core.models import TaskRecord
 
 log = logging.getLogger(__name__)
-# A worker renews its leases every few seconds. When it has not done so for this long, it is taken for dead.
-LEASE = timedelta(seconds=30)
 State = TaskRecord.State
 
 
 def run(task: Task[Any, Any], args: Any, kwargs: Any) -> Any:
     request: Any = task.request
+    # The claim itself tells whether the connection works, and is repeated if not.
+    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs leave it out
     try:
         record = patiently(lambda: claim(task))
     except DATABASE_AWAY as error:
@@ -55,22 +55,13 @@ def claim(task: Task[Any, Any]) -> TaskRecord | None:
     key = uuid.UUID(request.id)
     if not (request.headers or {}).get(outbox.HEADER):
         adopt(task, key)
-    claimable = Q(state=State.PUBLISHED) | Q(state=State.WAITING, due_at__lte=Now())
-    claimed = TaskRecord.objects.filter(claimable, pk=key).update(
-        state=State.RUNNING,
-        worker=worker_of(request),
-        started_at=Now(),
-        due_at=Now() + LEASE,
-        attempts=F("attempts") + 1,
-        publishes=0,
-    )
-    record = TaskRecord.objects.get(pk=key) if claimed else None
+    record = statements.claim(key, worker_of(request))
     if record is None:
         log.info("%s[%s] is not run: done, or running elsewhere, or not due", task.name, request.id)
     elif record.attempts == 1 and expired(record):
         # Later runs finish what the first began.
         log.warning("%s[%s] expired before it began: it is not run", task.name, request.id)
-        close(record, State.DONE)
+        close(record)
         return None
     return record
 
@@ -88,7 +79,7 @@ def adopt(task: Task[Any, Any], key: uuid.UUID) -> None:
         "queue": route,
         "payload": outbox.dump(request.args, request.kwargs, {"ignore_result": task.ignore_result}),
         "created_at": Now(),
-        "due_at": Now() + LEASE,
+        "due_at": Now() + statements.LEASE,
         "request_id": get_guid() or "",
     }
     sent: Any = (request.headers or {}).get(outbox.SENT_AT)

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from core.durable.execution import LEASE
 from core.durable.identity import IDENTITY
+from core.durable.statements import LEASE
 from core.durable.task import DurableTask, is_uuid
 from core.models import TaskRecord
 
