@@ -1,6 +1,8 @@
 """Gunicorn's own lines go where the application's go. What differs between hosts is on its command line."""
 
+import gc
 import sys
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -12,3 +14,11 @@ except ImproperlyConfigured as error:
 
 # Neither referrer nor query: either may hold what is nobody else's business.
 access_log_format = "%(m)s %(U)s %(s)s in %(M)s ms %({x-request-id}o)s"
+
+# Loaded once, before the processes are forked, which share what none of them changes.
+preload_app = True
+
+
+def when_ready(server: Any) -> None:
+    # The collector would touch all of it in each process, and so copy it.
+    gc.freeze()

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import mails, registration
-from tests.bench.contestants import ours
+from tests.bench.contestants import PLAYBOOK
 from tests.bench.processes import cpu, tree
 from tests.bench.report import Requirement, Section
 from tests.bench.rounds import Running, progress
@@ -17,10 +17,9 @@ from tests.integration.servers import free_port, listening, wait_until
 
 MOST = 700
 REST_CPU = 0.2
-EMAIL, REST = "email", "celery,dead_letter"
 TEXT = f"""The units of a single VM as the playbook sets them up on this machine: Gunicorn with {PROCESSES}
-processes, two workers of two processes each, Beat, Flower, Redis and PostgreSQL, after registrations and mails.
-nginx, systemd's own and the kernel are not in it. In megabytes."""
+processes, a worker of 20 threads and one of two processes, Beat, Flower, Redis and PostgreSQL, after registrations
+and mails. nginx, systemd's own and the kernel are not in it. In megabytes."""
 # The first process of each.
 Programs = dict[str, int]
 
@@ -69,12 +68,12 @@ def title(pid: int) -> str:
 @contextmanager
 def stack_of(stand: Stand) -> Iterator[Programs]:
     with ExitStack() as stack:
-        workers = {queue: stack.enter_context(Running(stand, ours(queue, queue=queue))) for queue in (EMAIL, REST)}
+        workers = {queue: stack.enter_context(Running(stand, contestant)) for queue, contestant in PLAYBOOK.items()}
         web = stack.enter_context(gunicorn(stand, stand.ours))
         others = {name: stack.enter_context(alone(stand, name)) for name in ("celery-beat", "flower")}
         for worker in workers.values():
             worker.wait_until_ready()
-        use(stand, web, workers[EMAIL])
+        use(stand, web, workers["email"])
         yield {
             "gunicorn": web.process.popen.pid,
             **{f"celery-worker {queue}": running.workers[0].popen.pid for queue, running in workers.items()},

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from tests.bench.processes import Worker
 from tests.bench.stand import Environment, Stand, unit
+from tests.chaos.site import unit_environment
 from tests.integration.servers import free_port, listening, wait_until
 
 # The playbook's default, from the number of cores.
@@ -34,7 +35,8 @@ def gunicorn(stand: Stand, environment: Environment, application: str = "config.
     command = [application if word == "config.wsgi" else word for word in command]
     if application.startswith("tests.bench.plain"):
         command = [word for word in command if word not in ("--config", "python:config.gunicorn")]
-    process = stand.start(f"web-{application}", command, {**environment, "WEB_CONCURRENCY": str(PROCESSES)})
+    environment = {**environment, **unit_environment("gunicorn@.service"), "WEB_CONCURRENCY": str(PROCESSES)}
+    process = stand.start(f"web-{application}", command, environment)
     try:
         wait_until(lambda: listening(port), "Gunicorn listens", 30)
         yield Web(process, port)
