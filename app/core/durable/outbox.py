@@ -2,21 +2,20 @@
 
 import logging
 import uuid
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery, Task, current_task
 from celery.utils.time import maybe_iso8601
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.db.models import F
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
 from django.utils.timezone import is_naive, make_aware, now
 from django_guid import get_guid
 from kombu.utils import json
 
 from core.broker import AWAY, FIRST
+from core.durable import statements
 from core.durable.breaker import Breaker, BrokerAwayError
 from core.identifiers import on_behalf_of
 from core.models import TaskRecord
@@ -43,24 +42,23 @@ def record(task: Task[Any, Any], args: Any, kwargs: Any, task_id: str | None, op
     refuse_unreadable(payload)
     eta = eta_of(options)
     waits = eta is not None or breaker.is_open
-    # Of its own accord the database takes one statement wholly or not at all, at a third of the round trips.
-    with nullcontext() if transaction.get_autocommit() else transaction.atomic():
-        return TaskRecord.objects.create(
-            id=uuid.UUID(task_id) if task_id else uuid.uuid4(),
-            task=task.name,
-            queue=queue_of(task, args, kwargs, options),
-            payload=payload,
-            state=State.WAITING if waits else State.PUBLISHED,
-            created_at=Now(),
-            sent_at=None if waits else now(),
-            due_at=eta or Now() if waits else Now() + LOOKED_AFTER,
-            request_id=get_guid() or "",
-        )
+    record = TaskRecord(
+        id=uuid.UUID(task_id) if task_id else uuid.uuid4(),
+        task=task.name,
+        queue=queue_of(task, args, kwargs, options),
+        payload=payload,
+        state=(State.WAITING if waits else State.PUBLISHED).value,
+        sent_at=None if waits else now(),
+        request_id=get_guid() or "",
+    )
+    statements.insert(record, eta or timedelta(0) if waits else LOOKED_AFTER)
+    return record
 
 
-def eta_of(options: dict[str, Any]) -> Moment | None:
+def eta_of(options: dict[str, Any]) -> datetime | timedelta | None:
+    """A time from now is one by the database's clock."""
     if options.get("countdown"):
-        return Now() + timedelta(seconds=options["countdown"])
+        return timedelta(seconds=options["countdown"])
     return aware(options.get("eta"))
 
 
