@@ -24,6 +24,7 @@ CONTESTS = (
     "growth",
     "tables",
     "memory",
+    "sizes",
     "profile",
 )
 PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
