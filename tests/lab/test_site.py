@@ -59,18 +59,19 @@ def errors(lab: Lab) -> str:
 
 
 def test_a_run_that_was_interrupted_is_made_whole_by_the_next(lab: Lab, first_run: playbook.Progress) -> None:
-    """As if it had ended after the configuration was written and before Redis was restarted and nginx reloaded."""
+    """As if it had ended after the configuration was written and before anything had read it."""
     line = "include /etc/redis/saas.conf"
     forget = f"sed -i '\\|{line}|d' /etc/redis/redis.conf; systemctl restart redis-server"
     machine.execute(lab, "saas", "sh", "-c", f"{forget}; echo '{line}' >>/etc/redis/redis.conf")
     assert machine.execute(lab, "saas", "redis-cli", "ping").strip() == "PONG"
-    machine.execute(lab, "saas", "touch", "/etc/nginx/snippets/saas-log.conf")
+    machine.execute(lab, "saas", "touch", "/etc/systemd/journald.conf.d/saas.conf", "/etc/nginx/snippets/saas-log.conf")
     master = machine.execute(lab, "saas", "cat", "/run/nginx.pid")
 
     with console.step("Deploying after an interruption", "after an interruption"):
         again = boot.deploy(lab)
 
-    assert again.changed == ["redis: Start the unit, anew if it is older than its files", "nginx: Reload the unit"]
+    anew = "Start the unit, anew if it is older than its files"
+    assert again.changed == [f"logging: {anew}", f"redis: {anew}", "nginx: Reload the unit"]
     # Reloaded, not restarted.
     assert machine.execute(lab, "saas", "cat", "/run/nginx.pid") == master
     assert "NOAUTH" in machine.execute(lab, "saas", "redis-cli", "ping")

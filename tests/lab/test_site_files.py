@@ -14,6 +14,7 @@ from tests.lab import load
 from tests.lab.site import deploy, sh
 
 LOGS, NGINX = "/var/log/saas", "/var/log/nginx/access.log"
+TIMER = "systemctl show --property=TimersCalendar,ActiveState logrotate.timer"
 ROLE = paths.ANSIBLE / "roles/logging"
 WRITERS, RECORDS = 4, 30_000
 KEPT = [f"{LOGS}/saas.log", f"{LOGS}/saas.log.1", *(f"{LOGS}/saas.log.{number}.gz" for number in range(2, 11))]
@@ -24,7 +25,12 @@ def machine_with_files(lab: Lab, first_run: playbook.Progress) -> Iterator[Lab]:
     with console.step("Deploying with logs in files", "files"):
         deploy(lab, log_strategy="file", nginx_log="file")
     yield lab
+    # As if a run had ended here, before systemd had read that.
+    sh(lab, "rm /etc/logrotate.d/saas /etc/systemd/system/logrotate.timer.d/hourly.conf")
     with console.step("Deploying with logs in the journal", "journal"):
+        # Alone, since other roles have systemd read everything again.
+        deploy(lab, "logging")
+        assert "OnCalendar=*-*-* 00:00:00" in sh(lab, TIMER)
         deploy(lab)
     assert "saas" not in sh(lab, "ls /etc/logrotate.d").split()
     sh(lab, f"rm -f {LOGS}/saas.log* {NGINX}*")
@@ -116,7 +122,7 @@ def test_the_timers_run_rotates_what_is_large_and_nothing_else(machine_with_file
 
 
 def test_it_runs_every_hour(machine_with_files: Lab) -> None:
-    shown = sh(machine_with_files, "systemctl show --property=TimersCalendar,ActiveState logrotate.timer")
+    shown = sh(machine_with_files, TIMER)
 
     assert "OnCalendar=*-*-* *:00:00" in shown
     assert "00:00:00" not in shown.partition("next_elapse")[0]
