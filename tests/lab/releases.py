@@ -35,12 +35,14 @@ def die(**kwargs):
     import os
     os._exit(1)
 """
-CHECK = """
+# For a terminal: be called otherwise, hide what follows; the latter as one character, too.
+CONTROLS = r"\x1b]0;mine\x07\x1b[8m\x9b8m"
+CHECK = f"""
 from django.core.checks import Error, register
 
 @register()
 def refuse(**kwargs):
-    return [Error("This release was made to fail its check.", id="bench.E001")]
+    return [Error("This release was made to fail its check. {CONTROLS}", id="bench.E001")]
 """
 SLOW_CHECK = """
 from django.core.checks import register
@@ -151,6 +153,12 @@ def failing_page(tree: Tree) -> None:
 
 def failing_check(tree: Tree) -> None:
     tree.append("app/bench/models.py", CHECK)
+
+
+def speaking_to_terminals(tree: Tree) -> None:
+    """In what it says against a rollback."""
+    said = 'BEFORE_A_ROLLBACK = "'
+    tree.replace("app/core/management/commands/schema.py", said, said + CONTROLS)
 
 
 def failing_migration(tree: Tree) -> None:

@@ -1,6 +1,7 @@
 """A release that is not fit changes nothing, and what goes wrong half-way is made whole by the next deploy."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,11 @@ def deploy(lab: Lab, release: str, **variables: object) -> playbook.Progress:
 
 def rollback(lab: Lab, **variables: object) -> playbook.Progress:
     return playbook.run(lab, "rollback.yml", lab.directory / "rollback.log", **variables)
+
+
+def controls(log: Path) -> list[str]:
+    """What of it speaks to a terminal."""
+    return re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", log.read_text(encoding="utf-8"))
 
 
 def current(lab: Lab) -> str:
@@ -110,6 +116,7 @@ def test_a_release_that_is_not_fit_leaves_the_present_one(
 
     assert step in str(error.value)
     assert told in str(error.value)
+    assert controls(lab.directory / "deploy.log") == []
     assert current(lab) == first
     wait_until_settled(lab)
     wait_until_shown(lab, "systemctl is-active celery-beat flower | sort | uniq -c", "2 active")
@@ -277,12 +284,13 @@ def test_it_does_not_take_away_what_the_present_release_uses(lab: Lab, first: st
 def test_it_does_not_go_back_to_code_that_the_schema_has_left_behind(lab: Lab, first: str) -> None:
     before = current(lab)
     deploy(lab, releases.release("stops", releases.additive_migration))
-    deploy(lab, releases.release("takes", takes_away))
+    deploy(lab, releases.release("takes", takes_away, releases.speaking_to_terminals))
     latest = current(lab)
 
     with pytest.raises(LabError, match=r"bench\.0003_takes"):
         rollback(lab, release=before)
 
+    assert controls(lab.directory / "rollback.log") == []
     assert current(lab) == latest
     # The releases of the other tests could not live with it either.
     do(lab, f'runuser -u postgres -- psql --quiet saas -c "{FORGET}"')

@@ -13,6 +13,7 @@ FAULTS = [
     releases.import_error_at_start,
     releases.failing_page,
     releases.failing_check,
+    releases.speaking_to_terminals,
     releases.failing_migration,
     releases.breaking_migration,
     releases.additive_migration,
