@@ -62,6 +62,8 @@ class Migration(migrations.Migration):
 """
 
 ANSWER = ("app/core/tasks.py", "return str(settings.RELEASE)")
+# Of the machine, and no release's.
+OUTSIDE = "/etc/outside"
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Tree:
     repository: Path
     commit: str
     changed: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str) -> str:
         # Not git(), which strips.
@@ -92,8 +95,9 @@ class Tree:
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             git(self.repository, "read-tree", self.commit, env=index)
-            for path, text in self.changed.items():
-                entry = f"100644,{self.blob(text)},{path}"
+            files = [("100644", *file) for file in self.changed.items()]
+            for mode, path, text in files + [("120000", *link) for link in self.links.items()]:
+                entry = f"{mode},{self.blob(text)},{path}"
                 git(self.repository, "update-index", "--add", "--cacheinfo", entry, env=index)
             tree = git(self.repository, "write-tree", env=index)
         return git(self.repository, "commit-tree", tree, "-p", self.commit, "-m", message, env=snapshot.FIXED)
@@ -159,6 +163,11 @@ def speaking_to_terminals(tree: Tree) -> None:
     """In what it says against a rollback."""
     said = 'BEFORE_A_ROLLBACK = "'
     tree.replace("app/core/management/commands/schema.py", said, said + CONTROLS)
+
+
+def leading_outside(tree: Tree) -> None:
+    """By a link, of which nothing is the matter with the release."""
+    tree.links["app/bench/outside"] = OUTSIDE
 
 
 def failing_migration(tree: Tree) -> None:

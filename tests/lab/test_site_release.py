@@ -19,6 +19,8 @@ from tests.lab.hosts import do, shell, wait_until_shown
 
 PATTERNS = "'gunicorn@*.service' 'celery-worker@*.service'"
 RUNNING = f"systemctl list-units --plain --no-legend --state=active {PATTERNS} | cut -d ' ' -f 1"
+# With when its mode or owner was last set: Ansible gives a file back the mode that it has set through a link.
+STATE = f"stat --format '%U %a %z' {releases.OUTSIDE}"
 FORGET = "DELETE FROM django_migrations WHERE app = 'bench' AND name <> '0001_initial'"
 NOTES = "SELECT migration FROM core_migrationnote"
 TAKES = """from django.db import migrations
@@ -87,9 +89,15 @@ def takes_away(tree: releases.Tree) -> None:
 
 @pytest.fixture(scope="module")
 def first(lab: Lab, first_run: playbook.Progress) -> str:
-    deploy(lab, releases.release("first"))
+    do(lab, f"install --mode=600 --owner=saas /dev/null {releases.OUTSIDE}; {STATE} >{releases.OUTSIDE}.before")
+    deploy(lab, releases.release("first", releases.leading_outside))
     wait_until_settled(lab)
     return current(lab)
+
+
+def test_what_a_link_in_a_commit_leads_to_is_left_alone(lab: Lab, first: str) -> None:
+    assert do(lab, f"readlink /srv/saas/releases/{first}/app/bench/outside").strip() == releases.OUTSIDE
+    assert do(lab, STATE) == do(lab, f"cat {releases.OUTSIDE}.before")
 
 
 @pytest.mark.parametrize(

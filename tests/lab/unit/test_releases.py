@@ -14,6 +14,7 @@ FAULTS = [
     releases.failing_page,
     releases.failing_check,
     releases.speaking_to_terminals,
+    releases.leading_outside,
     releases.failing_migration,
     releases.breaking_migration,
     releases.additive_migration,
