@@ -12,6 +12,10 @@ UNITS = sorted(
 SERVICES = [unit for unit in UNITS if unit.endswith(".service")]
 # Ten times what `systemd-analyze security` calls the exposure.
 EXPOSURE = {**dict.fromkeys(SERVICES, 15), "nginx.service": 30, "postgresql@.service": 30}
+# In its unit's view of the file system, which not even root's other rights change.
+AS_NGINX = "nsenter --mount --target $(systemctl show --property=MainPID --value nginx)"
+FORBIDDEN = ["/etc", "/root", "/run/systemd/system", "/srv/saas", "/usr/sbin", "/var/lib", "/var/www/html"]
+ALLOWED = ["/run", "/var/lib/nginx", "/var/log/nginx"]
 LASTING = ["gunicorn@.service", "celery-worker@.service", "celery-beat.service", "flower.service"]
 
 
@@ -41,6 +45,18 @@ def test_systemd_finds_nothing_wrong_with_them(working: Lab) -> None:
 @pytest.mark.parametrize(("unit", "most"), EXPOSURE.items())
 def test_they_are_sandboxed(working: Lab, unit: str, most: int) -> None:
     do(working, f"systemd-analyze security --no-pager --threshold={most} {instance(working, unit)}")
+
+
+def test_nginxs_master_writes_where_it_must_and_nowhere_else(working: Lab) -> None:
+    folders = " ".join(FORBIDDEN + ALLOWED)
+    tried = f"for folder in {folders}; do {AS_NGINX} touch $folder/by-nginx 2>&1 && echo $folder; done || true"
+    try:
+        said = do(working, f"ls -d {folders} >/dev/null; {tried}").splitlines()
+    finally:
+        do(working, f"for folder in {folders}; do rm -f $folder/by-nginx; done")
+
+    assert [line for line in said if line.startswith("/")] == ALLOWED
+    assert sum(line.endswith(("Read-only file system", "Permission denied")) for line in said) == len(FORBIDDEN)
 
 
 @pytest.mark.parametrize("unit", [*LASTING, "saas.slice"])
