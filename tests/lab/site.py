@@ -21,7 +21,7 @@ def entries(lab: Lab, match: str) -> list[dict[str, Any]]:
 
 
 def deploy(
-    lab: Lab, tags: str = "logging,app,celery_worker,celery_beat,flower,gunicorn,nginx", **variables: str
+    lab: Lab, tags: str = "logging,app,celery_worker,celery_beat,flower,gunicorn,nginx", **variables: Any
 ) -> None:
     """Run those roles again, with what an inventory would set."""
     release = snapshot.take(paths.ROOT)

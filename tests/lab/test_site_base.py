@@ -1,23 +1,32 @@
 """What every machine of the site has: SSH with keys only, security updates, a kernel that takes no orders."""
 
+import subprocess
+
 import pytest
 
 from lab import machine
 from lab.labs import FIRST_MACHINE, Lab
 from lab.shell import LabError, attempt
+from tests.lab.faults import kept
 from tests.lab.hosts import do
 from tests.lab.site import deploy
 
 pytestmark = pytest.mark.usefixtures("first_run")
+SETTINGS = "/etc/ssh/sshd_config.d/00-saas.conf"
+ROOTS_KEY = "mkdir -p /root/.ssh && cp /home/admin/.ssh/authorized_keys /root/.ssh/ && chown -R root: /root/.ssh"
+
+
+def login(lab: Lab, *options: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
+    *ssh, _, command = machine.ssh(lab, lab.address(FIRST_MACHINE), "true")
+    return attempt([*ssh, *options, f"{user}@{lab.address(FIRST_MACHINE)}", command])
+
+
+def without_a_key(lab: Lab) -> str:
+    return login(lab, "-o", "PubkeyAuthentication=no", "-o", "ControlPath=none").stderr
 
 
 def test_ssh_offers_nothing_but_keys(lab: Lab) -> None:
-    command = machine.ssh(lab, lab.address(FIRST_MACHINE), "true")
-    without = ["-o", "PubkeyAuthentication=no", "-o", "ControlPath=none"]
-
-    refused = attempt([*command[:-2], *without, *command[-2:]]).stderr
-
-    assert "Permission denied (publickey)." in refused
+    assert "Permission denied (publickey)." in without_a_key(lab)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +49,23 @@ def test_what_undoes_that_is_told(lab: Lab, name: str, rule: str, sentence: str)
 
 
 def test_root_cannot_log_in_even_with_a_key(lab: Lab) -> None:
-    do(lab, "mkdir -p /root/.ssh && cp /home/admin/.ssh/authorized_keys /root/.ssh/ && chown -R root: /root/.ssh")
-    command = machine.ssh(lab, lab.address(FIRST_MACHINE), "true")
+    do(lab, ROOTS_KEY)
 
-    refused = attempt([*command[:-2], command[-2].replace("admin@", "root@"), "true"])
+    assert "Permission denied" in login(lab, user="root").stderr
+    assert login(lab).returncode == 0
 
-    assert "Permission denied" in refused.stderr
-    assert attempt(command).returncode == 0
+
+def test_an_inventory_may_go_on_with_passwords_and_with_root(lab: Lab) -> None:
+    do(lab, ROOTS_KEY)
+    with kept(lab, SETTINGS):
+        deploy(lab, "base", ssh_passwords=True, ssh_root=True)
+
+        assert "Permission denied (publickey,password)." in without_a_key(lab)
+        assert login(lab, user="root").returncode == 0
+        # Root's own password is another matter.
+        assert "permitrootlogin without-password" in do(lab, "/usr/sbin/sshd -T -C user=root").splitlines()
+    do(lab, "systemctl reload ssh")
+    assert "Permission denied (publickey)." in without_a_key(lab)
 
 
 def test_security_updates_come_by_themselves(lab: Lab) -> None:
