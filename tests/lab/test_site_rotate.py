@@ -1,10 +1,14 @@
 """All secrets get new values under visitors who do not notice, after a first run that a disordered Redis stopped."""
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from lab import console, machine, paths, playbook, proof, snapshot
@@ -27,6 +31,7 @@ UNTOUCHED = (
     " systemctl show --property=StateChangeTimestamp --value nginx"
 )
 WEB_URL = "sed -n 's/^DATABASE_URL=//p' /etc/saas/gunicorn.env"
+WEB_PASSWORD = "secret_database_web_password"
 HELD = "journalctl --unit saas-deploy.service --lines=1 --output=short-unix --no-pager"
 FOREIGN = "ACL SETUSER operations resetpass >another"
 Secrets = dict[str, Any]
@@ -200,6 +205,42 @@ def test_no_value_is_printed_or_in_the_journal(lab: Lab, rotation: Rotation) -> 
     values = {name: (rotation.old[name], rotation.new[name]) for name in NAMES}
     assert [name for name, both in values.items() if any(value in rotation.said for value in both)] == []
     assert [name for name, both in values.items() if any(value in journal for value in both)] == []
+
+
+@contextmanager
+def looking(guest: proof.Visit) -> Iterator[set[str]]:
+    """Who is signed in looks at the home page twice a second; what came of it."""
+    seen: set[str] = set()
+    gone = threading.Event()
+
+    def look() -> None:
+        while not gone.wait(0.5):
+            try:
+                answer = guest.browser.get("/")
+                seen.add("home" if guest.username in answer.text else proof.refusal(answer))
+            except requests.RequestException as error:
+                seen.add(repr(error))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        gone.set()
+        thread.join()
+
+
+def test_one_alone_is_rotated_and_the_others_stay(lab: Lab, rotation: Rotation) -> None:
+    before = yaml.safe_load(lab.secrets.read_text(encoding="utf-8"))
+
+    with looking(rotation.guest) as seen, console.step("Rotating one secret", "rotate one"):
+        run(lab, "rotate-secrets.yml", rotate=WEB_PASSWORD)
+
+    after = yaml.safe_load(lab.secrets.read_text(encoding="utf-8"))
+    assert seen == {"home"}
+    assert [name for name in NAMES if after[name] != before[name]] == [WEB_PASSWORD]
+    assert accepted(lab, before) == set(NAMES) - {"secret_django_key", WEB_PASSWORD}
+    assert accepted(lab, after) == set(NAMES) - {"secret_django_key"}
 
 
 def test_afterwards_nothing_is_left_to_do(lab: Lab, rotation: Rotation) -> None:
