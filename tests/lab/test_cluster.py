@@ -67,15 +67,17 @@ def journal(cluster: Lab, hosts: tuple[str, ...], request: str) -> str:
     return "".join(machine.execute(cluster, host, "sh", "-c", command) for host in hosts)
 
 
-def listeners(cluster: Lab, host: str) -> set[tuple[str, int]]:
-    rows = machine.execute(cluster, host, "ss", "--listening", "--tcp", "--numeric", "--no-header").splitlines()
+def listeners(cluster: Lab, host: str, protocol: str = "tcp") -> set[tuple[str, int]]:
+    rows = machine.execute(cluster, host, "ss", "--listening", f"--{protocol}", "--numeric", "--no-header").splitlines()
     found = (row.split()[3].rpartition(":") for row in rows)
     return {(address.strip("[]"), int(port)) for address, _, port in found}
 
 
-def reached(cluster: Lab, source: str, targets: dict[str, str], ports: set[int]) -> set[tuple[str, int]]:
+def reached(
+    cluster: Lab, source: str, targets: dict[str, str], ports: set[int], protocol: str = "tcp"
+) -> set[tuple[str, int]]:
     """Host and port, of what answers to `source`."""
-    arguments = [",".join(targets.values()), ",".join(str(port) for port in sorted(ports))]
+    arguments = [",".join(targets.values()), ",".join(str(port) for port in sorted(ports)), protocol]
     answers = json.loads(machine.execute(cluster, source, "python3", "-c", SCAN, *arguments))
     hosts = {address: host for host, address in targets.items()}
     return {(hosts[address], port) for address, port in answers}
@@ -157,6 +159,8 @@ def test_nothing_but_ssh_and_nginx_listens_on_every_address(cluster: Lab, deploy
         others = {entry for entry in listeners(cluster, host) if entry[1] not in {22} | public}
 
         assert {address for address, _ in others} <= {"127.0.0.1", "::1", private}
+        # Nothing of ours takes datagrams.
+        assert {address for address, _ in listeners(cluster, host, "udp")} <= {"127.0.0.1", "::1"}
 
 
 def test_the_firewall_lets_in_what_a_host_is_there_for(cluster: Lab, deployed: playbook.Progress, debian: str) -> None:
@@ -169,6 +173,9 @@ def test_the_firewall_lets_in_what_a_host_is_there_for(cluster: Lab, deployed: p
     with console.step("A stranger scans the ports", "scan"):
         assert reached(cluster, STRANGER, public, ports) == open_to_all
         assert reached(cluster, STRANGER, private, ports) == open_to_all
+        # Of a closed port, too, a firewall that lets datagrams pass has the kernel answer.
+        for addresses in (public, private):
+            assert reached(cluster, STRANGER, addresses, set(range(1, 513)), "udp") == set()
 
     served = {port for host in labs.CLUSTER for _, port in listeners(cluster, host)}
     for source in labs.CLUSTER:

@@ -1,6 +1,7 @@
 """What the machine lets in, as a stranger on its network finds it."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,26 +13,45 @@ from tests.lab.site import deploy
 
 pytestmark = pytest.mark.usefixtures("first_run")
 SCAN = Path(__file__).with_name("scan.py").read_text(encoding="utf-8")
-LISTENER = "systemd-run --quiet --collect --unit listener python3 -m http.server 8080"
+LISTENER = "systemd-run --quiet --collect --unit listener python3"
+# What comes to it goes back.
+ECHO = """
+import socket
+mine = socket.socket(type=socket.SOCK_DGRAM)
+mine.bind(("", 8080))
+while True:
+    mine.sendto(*mine.recvfrom(99))
+"""
 
 
-def reached(lab: Lab, ports: set[int]) -> set[int]:
+def reached(lab: Lab, ports: set[int], protocol: str = "tcp") -> set[int]:
     """The lab's mail server has a Python too, and is no part of the site."""
-    arguments = [lab.address(FIRST_MACHINE), ",".join(str(port) for port in sorted(ports))]
+    arguments = [lab.address(FIRST_MACHINE), ",".join(str(port) for port in sorted(ports)), protocol]
     return {port for _, port in json.loads(machine.execute(lab, "mail", "python3", "-c", SCAN, *arguments))}
 
 
-def listening(lab: Lab) -> set[int]:
-    rows = do(lab, "ss --listening --tcp --numeric --no-header").splitlines()
-    return {int(row.split()[3].rpartition(":")[2]) for row in rows}
+def listeners(lab: Lab, protocol: str = "tcp") -> set[tuple[str, int]]:
+    rows = do(lab, f"ss --listening --{protocol} --numeric --no-header").splitlines()
+    places = (row.split()[3].rpartition(":") for row in rows)
+    return {(address, int(port)) for address, _, port in places}
 
 
 def test_a_stranger_reaches_ssh_and_the_web_and_nothing_else(lab: Lab) -> None:
-    do(lab, LISTENER)
+    do(lab, f"{LISTENER} -m http.server 8080")
     try:
         wait_until_shown(lab, "ss --listening --tcp --numeric", ":8080")
 
-        assert reached(lab, listening(lab) | set(range(1, 1025))) == {22, 80, 443}
+        assert reached(lab, {port for _, port in listeners(lab)} | set(range(1, 1025))) == {22, 80, 443}
+    finally:
+        do(lab, "systemctl stop listener")
+
+
+def test_no_datagram_of_a_stranger_is_answered(lab: Lab) -> None:
+    do(lab, f"{LISTENER} -c {shlex.quote(ECHO)}")
+    try:
+        wait_until_shown(lab, "ss --listening --udp --numeric", ":8080")
+
+        assert reached(lab, {port for _, port in listeners(lab, "udp")} | set(range(1, 1025)), "udp") == set()
     finally:
         do(lab, "systemctl stop listener")
 
@@ -59,8 +79,7 @@ def test_rules_that_another_program_empties_are_missed_and_brought_back(lab: Lab
 
 
 def test_everything_of_ours_listens_on_loopback_but_nginx(lab: Lab) -> None:
-    rows = do(lab, "ss --listening --tcp --numeric --no-header").splitlines()
-    places = [row.split()[3].rpartition(":") for row in rows]
-    others = {address for address, _, port in places if port not in {"22", "80", "443"}}
+    others = {address for address, port in listeners(lab) if port not in {22, 80, 443}}
 
-    assert others <= {"127.0.0.1", "[::1]"}
+    # Nothing of ours takes datagrams; a machine that is no container has Debian's DHCP client besides.
+    assert others | {address for address, _ in listeners(lab, "udp")} <= {"127.0.0.1", "[::1]"}
