@@ -66,7 +66,7 @@ def test_passwords_are_kept_as_scram_and_connections_are_counted(lab: Lab) -> No
 
     assert sql(lab, known).text.split() == [
         *("saas_owner|5|SCRAM-SHA-256", "saas_web|200|SCRAM-SHA-256", "saas_web_b|200|"),
-        *("saas_worker|80|SCRAM-SHA-256", "saas_worker_b|80|"),
+        *("saas_worker|200|SCRAM-SHA-256", "saas_worker_b|200|"),
     ]
 
 
