@@ -334,6 +334,17 @@ def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) ->
     assert "other cannot be reached" not in output
 
 
+def test_a_run_for_one_host_makes_no_new_secrets(tmp_path: Path) -> None:
+    text = inventory(GOOD, GROUPS) + f"[worker]\n{OTHER}\n"
+    file = Path(f"{tmp_path}.secrets.yml")
+    sentence = f"There is no file of the site's secrets, {file}, and new ones would not reach the hosts"
+
+    assert sentence not in run(tmp_path, text)[1]
+    assert sentence in run(tmp_path, text, "--limit", "vm")[1]
+    file.touch()
+    assert sentence not in run(tmp_path, text, "--limit", "vm")[1]
+
+
 def test_it_tells_more_services_that_no_firewall_takes(tmp_path: Path) -> None:
     more = "[{'name': 'x; drop', 'ports': [99999, 0], 'servers': ['vm']}]"
 
@@ -424,4 +435,4 @@ def test_it_says_how_to_mend_an_unreachable_host(tmp_path: Path) -> None:
     assert "vm cannot be reached over SSH" in output
     assert "Connection refused" in output
     assert [name for name in GOOD if f"{name} is " in output] == []
-    assert not (tmp_path / "hosts.secrets.yml").exists()
+    assert not Path(f"{tmp_path}.secrets.yml").exists()

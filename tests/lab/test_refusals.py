@@ -81,6 +81,23 @@ def test_it_refuses_a_second_beat(lab: Lab) -> None:
     assert "saas runs Beat from an earlier run and is not in the group scheduler" in told
 
 
+@pytest.mark.parametrize("file", ["saas.env", "firewall.nft"])
+def test_it_takes_no_site_that_lacks_its_secrets_for_a_new_one(lab: Lab, file: str) -> None:
+    do(lab, f"mkdir /etc/saas; touch /etc/saas/{file}")
+    try:
+        with pytest.raises(LabError) as caught:
+            playbook.run(lab, "site.yml", lab.directory / "refusal.log")
+    finally:
+        do(lab, "rm -r /etc/saas")
+
+    told = " ".join(str(caught.value).split())
+    assert (
+        f"saas belongs to a site that is there, and there is no file of its secrets: {lab.secrets}. Bring that back"
+        in told
+    )
+    assert not lab.secrets.exists()
+
+
 def test_it_refuses_an_address_that_the_host_does_not_have(lab: Lab) -> None:
     text = refusal(lab, private_address="192.0.2.9")
 
