@@ -114,7 +114,7 @@ check-units:
 check-rest:
 	@said=$$({ $(BIN)/mypy --no-error-summary app deploy/dev deploy/lab deploy/saas tests && \
 	  (cd deploy/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production) && \
-	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/bench tests/deploy/test_roles.py tests/deploy/test_saas.py; } 2>&1); \
+	  $(BIN)/pytest --quiet tests/lab/unit tests/docs tests/bench tests/deploy/test_{roles,saas,units}.py; } 2>&1); \
 	  code=$$?; echo "$$said"; exit $$code
 
 test: check docs ## Everything: `make check`, the site of the documents, real servers, a browser, and a machine in the lab

@@ -15,7 +15,6 @@ from config.logging import STRATEGIES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ROLES = sorted(path for path in (DEPLOY / "ansible/roles").iterdir() if path.is_dir())
-UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -99,18 +98,6 @@ def test_who_is_sent_to_the_journal_of_deploys_sees_root_s_entries_alone() -> No
     said = [re.findall("journalctl -t saas-deploy(?: _UID=0)?", file.read_text()) for file in files]
 
     assert {command for commands in said for command in commands} == {"journalctl -t saas-deploy _UID=0"}
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_every_service_has_the_sandbox(unit: Path) -> None:
-    drop_in = unit.with_name(f"{unit.name}.d") / "sandbox.conf"
-
-    assert drop_in.resolve() == DEPLOY / "systemd/sandbox.conf"
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_units_are_static(unit: Path) -> None:
-    assert "{{" not in unit.read_text()
 
 
 def test_an_inventory_can_choose_every_log_strategy() -> None:
