@@ -7,6 +7,8 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "deploy/systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.service"))
+# What `saas manage` runs has no file of its own.
+LIMITED = [*UNITS, "saas-manage-.service.d/manage.conf"]
 
 
 def read(unit: str) -> ConfigParser:
@@ -48,3 +50,11 @@ def test_so_is_redis_which_debian_gives_up_in_the_end() -> None:
 
     assert drop_in["Unit"]["StartLimitIntervalSec"] == "0"
     assert "Restart" not in drop_in["Service"]
+
+
+@pytest.mark.parametrize("unit", LIMITED)
+def test_none_takes_the_whole_machine(unit: str) -> None:
+    service = read(unit)["Service"]
+
+    assert service["MemoryMax"] in ("25%", "50%")
+    assert int(service["TasksMax"]) <= 512
