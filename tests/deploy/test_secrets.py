@@ -6,7 +6,9 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import log2
 from pathlib import Path
+from string import ascii_letters, digits
 
 import pytest
 import yaml
@@ -66,6 +68,15 @@ def test_it_makes_each_secret_once(made: Path) -> None:
     assert set(secrets) == set(yaml.safe_load(DEFAULTS.read_text())["secrets_names"])
     assert len(set(secrets.values())) == len(secrets)
     assert all(len(value) == 50 for value in secrets.values())
+
+
+def test_each_is_of_at_least_128_bits_and_needs_no_escaping(made: Path) -> None:
+    secrets = yaml.safe_load(made.read_text()).values()
+    # So many characters are drawn that hardly any of the alphabet is missing.
+    alphabet = set("".join(secrets))
+
+    assert alphabet <= set(ascii_letters + digits)
+    assert min(map(len, secrets)) * log2(len(alphabet)) >= 128
 
 
 def test_only_its_owner_may_read_it(made: Path) -> None:
