@@ -52,6 +52,13 @@ def test_site_yml_runs_every_role_but_that_of_the_other_playbooks() -> None:
     assert used == {role.name for role in ROLES} - {"release"}
 
 
+def test_every_role_of_it_has_its_name_as_its_tag_but_for_those_that_always_run() -> None:
+    plays = yaml.safe_load((DEPLOY / "ansible/site.yml").read_text())
+    tags = {role["role"]: role["tags"] for play in plays for role in play.get("roles", [])}
+
+    assert tags == {name: ["always"] if name in ("preflight", "secrets") else [name] for name in tags}
+
+
 @pytest.mark.parametrize("playbook", ["deploy", "rollback"])
 def test_those_run_it(playbook: str) -> None:
     play = yaml.safe_load((DEPLOY / f"ansible/{playbook}.yml").read_text())[-1]
