@@ -107,6 +107,17 @@ def test_who_is_sent_to_the_journal_of_deploys_sees_root_s_entries_alone() -> No
     assert {command for commands in said for command in commands} == {"journalctl -t saas-deploy _UID=0"}
 
 
+def test_nobody_holds_a_connection_of_nginx_for_long() -> None:
+    """Left to itself, nginx waits for a minute and more."""
+    site = (DEPLOY / "nginx/saas.conf.j2").read_text()
+    every = (DEPLOY / "nginx/snippets/saas-request.conf").read_text()
+    bounds = dict(re.findall(r"^(\w+)_timeout (\d+)s;", every, re.MULTILINE))
+
+    assert set(bounds) == {"client_header", "client_body", "send", "keepalive"}
+    assert max(map(int, bounds.values())) <= 30
+    assert site.count("server {") == site.count("    include snippets/saas-request.conf;")
+
+
 def test_an_inventory_can_choose_every_log_strategy() -> None:
     assert load(DEPLOY / "ansible/roles/preflight/defaults/main.yml")["preflight_log_strategies"] == list(STRATEGIES)
 

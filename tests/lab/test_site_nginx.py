@@ -104,12 +104,16 @@ def test_a_file_whose_name_has_no_hash_is_asked_for_again(stranger: Browser) -> 
     assert stranger.get("/static/admin/css/base.css").headers["Cache-Control"] == "no-cache"
 
 
-def test_a_flood_of_the_account_pages_is_refused(stranger: Browser) -> None:
+def flood(stranger: Browser, path: str) -> Counter[int]:
     with ThreadPoolExecutor(10) as crowd:
-        answers = list(crowd.map(lambda _: stranger.get("/accounts/login/").status_code, range(200)))
+        return Counter(crowd.map(lambda _: stranger.get(path).status_code, range(200)))
+
+
+def test_a_flood_of_the_account_pages_is_refused(stranger: Browser) -> None:
+    answers = flood(stranger, "/accounts/login/")
 
     assert set(answers) == {200, 429}
-    assert Counter(answers)[200] >= 40
+    assert answers[200] >= 40
 
 
 def test_large_bodies_are_refused(stranger: Browser) -> None:
@@ -178,6 +182,11 @@ def test_the_way_to_them_leads_nowhere_else(operator: Browser) -> None:
     answer = ask_for_tasks(operator, "api/worker/shutdown/w/../../../../tasks/datatable")
 
     assert "data" in answer.json()
+
+
+def test_a_flood_of_guesses_at_flower_s_password_is_refused(stranger: Browser) -> None:
+    """Behind the other tests of Flower, which would be refused for two seconds after it."""
+    assert set(flood(stranger, "/flower/")) == {401, 429}
 
 
 def test_a_page_stands_in_for_a_site_that_is_down(lab: Lab, stranger: Browser) -> None:
