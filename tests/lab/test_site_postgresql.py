@@ -51,22 +51,27 @@ def test_nobody_comes_in_over_the_network_without_a_password(lab: Lab) -> None:
     assert "no password supplied" in shell(lab, "PGPASSWORD= psql -w -h 127.0.0.1 -U saas_web saas -c 'SELECT 1'").text
 
 
-def test_its_cache_is_an_eighth_of_the_machine_s_memory(lab: Lab) -> None:
-    total = int(do(lab, "awk '/^MemTotal/ {print $2}' /proc/meminfo")) // 1024
+def test_its_memory_is_scaled_to_the_machine_s(lab: Lab) -> None:
+    total = int(do(lab, "awk '/^MemTotal/ {print $2}' /proc/meminfo")) // 1024 // 64 * 64
+    names = "'effective_cache_size', 'maintenance_work_mem', 'shared_buffers'"
+    megabytes = "SELECT name, pg_size_bytes(current_setting(name)) / 1048576 FROM pg_settings"
 
-    pages = int(sql(lab, "SELECT setting FROM pg_settings WHERE name = 'shared_buffers'").text)
+    assert sql(lab, f"{megabytes} WHERE name IN ({names}) ORDER BY name").text.split() == [
+        f"effective_cache_size|{max(256, total // 2)}",
+        f"maintenance_work_mem|{max(32, total // 32)}",
+        f"shared_buffers|{max(128, total // 8)}",
+    ]
 
-    assert pages * 8 // 1024 == max(128, total // 64 * 64 // 8)
 
-
-def test_passwords_are_kept_as_scram_and_connections_are_counted(lab: Lab) -> None:
+def test_passwords_are_kept_as_scram_connections_are_counted_and_second_logins_are_shut(lab: Lab) -> None:
     known = (
-        "SELECT rolname, rolconnlimit, left(rolpassword, 13) FROM pg_authid WHERE rolname ~ '^saas_' ORDER BY rolname"
+        "SELECT rolname, rolcanlogin, rolconnlimit, left(rolpassword, 13) FROM pg_authid"
+        " WHERE rolname ~ '^saas_' ORDER BY rolname"
     )
 
     assert sql(lab, known).text.split() == [
-        *("saas_owner|5|SCRAM-SHA-256", "saas_web|200|SCRAM-SHA-256", "saas_web_b|200|"),
-        *("saas_worker|200|SCRAM-SHA-256", "saas_worker_b|200|"),
+        *("saas_owner|t|5|SCRAM-SHA-256", "saas_web|t|200|SCRAM-SHA-256", "saas_web_b|f|200|"),
+        *("saas_worker|t|200|SCRAM-SHA-256", "saas_worker_b|f|200|"),
     ]
 
 
