@@ -16,7 +16,7 @@ from lab.browser import Browser
 from lab.labs import Lab
 from lab.podman import podman
 from tests.lab.conftest import booted
-from tests.lab.hosts import do, wait_until_shown
+from tests.lab.hosts import do, shell, wait_until_shown
 
 NAME = "app.saas.test"
 WEB = ("web1", "web2")
@@ -193,6 +193,18 @@ def test_the_firewall_lets_in_what_a_host_is_there_for(cluster: Lab, deployed: p
         assert reached(cluster, source, others, served) == expected
 
 
+@pytest.mark.parametrize(("mode", "said"), [("disable", "no encryption"), ("require", "no password supplied")])
+def test_the_database_refuses_what_is_not_tls(cluster: Lab, deployed: playbook.Progress, mode: str, said: str) -> None:
+    """Before it asks for a password."""
+    to = f"host={cluster.private_address_of('db1')} dbname=saas user=saas_worker sslmode={mode}"
+    ended = shell(
+        cluster, f"/srv/saas/current/.venv/bin/python -c 'import psycopg; psycopg.connect(\"{to}\")'", "worker1"
+    )
+
+    assert ended.code == 1
+    assert said in ended.text
+
+
 def test_a_second_run_changes_nothing(cluster: Lab, deployed: playbook.Progress) -> None:
     with console.step("Deploying seven machines a second time", "cluster again"):
         second = boot.deploy(cluster)
@@ -252,6 +264,11 @@ def test_after_a_reboot_everything_is_back_by_itself(
     assert proof.wait_for(lambda: guest.browser.get("/health/").ok, 60)
     proof.an_account_is_registered(guest)
     assert proof.wait_for(lambda: mail.inbox(cluster.mail_address, guest.email), proof.MAIL_SECONDS)
+
+
+def test_beat_and_flower_are_among_it(cluster: Lab, deployed: playbook.Progress) -> None:
+    """No visitor would miss them."""
+    assert do(cluster, "systemctl is-active celery-beat flower", "control").split() == ["active", "active"]
 
 
 def test_nor_was_that_but_for_the_absence_of_broker_and_database(cluster: Lab, deployed: playbook.Progress) -> None:
