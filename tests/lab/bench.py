@@ -1,6 +1,7 @@
 """`make bench-deploy`: site.yml on a bare machine, the same by hand, and runs that change nothing."""
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from tests.lab.conftest import booted
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 DEBIAN = os.environ.get("DEBIAN", "12")
 OTHER = "byhand"
+# Times as long as by hand, and seconds of a run that changes nothing.
+MOST, IDLE = 3, 40
 PACKAGES = "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq -y"
 WHEELS = (
     "python3 -m venv /srv/venv && /srv/venv/bin/pip install --quiet --no-index --find-links=/srv/wheels"
@@ -45,6 +48,10 @@ def by_hand(lab: Lab, names: set[str]) -> None:
     podman("exec", lab.container(OTHER), "sh", "-c", work, timeout=1800)
 
 
+def too_slow(fresh: float, plain: float, again: list[float]) -> bool:
+    return fresh > MOST * plain or median(again) > IDLE
+
+
 def main() -> None:
     with booted("bench", DEBIAN, labs.SINGLE) as lab:
         machine.ensure(lab, OTHER, number=30, debian=DEBIAN)
@@ -59,6 +66,7 @@ def main() -> None:
     print(f"\nDebian {DEBIAN}: site.yml {fresh:.0f} s, by hand {plain:.0f} s, {fresh / plain:.1f} times as long.")
     seconds = ", ".join(f"{one:.0f}" for one in again)
     print(f"A run that changes nothing: {seconds} s, median {median(again):.0f} s.")
+    sys.exit(too_slow(fresh, plain, again))
 
 
 if __name__ == "__main__":
