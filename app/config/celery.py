@@ -9,6 +9,7 @@ from celery.signals import (
     celeryd_init,
     import_modules,
     setup_logging,
+    task_postrun,
     task_prerun,
     worker_process_shutdown,
     worker_ready,
@@ -53,9 +54,11 @@ def use_django_logging(loglevel: int = logging.WARNING, **kwargs: Any) -> None:
 
 
 @task_prerun.connect
-def close_connections(**kwargs: Any) -> None:
-    """As Django does before each request; a connection within a transaction, as that of an eager call, stays."""
-    close_old_connections()
+@task_postrun.connect
+def close_connections(sender: Any, **kwargs: Any) -> None:
+    """What is too old or broken, as Django does around each request. An eager call's is its caller's."""
+    if not sender.request.is_eager:
+        close_old_connections()
 
 
 @worker_process_shutdown.connect

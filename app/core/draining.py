@@ -28,6 +28,7 @@ class DrainingConsumer(BuryingConsumer):
     task_consumer: Any
     connection: Any
     pool: Any
+    hub: Any
 
     def on_close(self) -> None:
         # It is closed when the connection is lost, too; what was fetched over that cannot be handed back.
@@ -53,15 +54,19 @@ class DrainingConsumer(BuryingConsumer):
             self.pool.on_stop = lambda: None  # type: ignore[method-assign]
 
     def leave(self) -> None:
-        for request in list(state.active_requests):
-            ignore_errors(self.connection, request.message.requeue)
+        if self.hub:
+            # With it go the acknowledgements that wait for its next turn.
+            self.hub.close()
+        if self.connection:
+            # It reads what Redis may just have handed out, and gives back all that is not acknowledged.
+            ignore_errors(self.connection, self.connection.close)
         for handler in logging.root.handlers:
             handler.flush()
         os._exit(0)
 
 
 class LeaveStep(bootsteps.StartStopStep):
-    """Of a worker of threads that is to stop at once. Its turn is after the consumer, which has fetched its last."""
+    """Of a worker of threads that is to stop at once. Its turn is after the consumer, which fetches no more."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -85,7 +90,8 @@ def waiting(pool: Any) -> list[Any]:
         wait=False, cancel_futures=True
     )
     time.sleep(TAKEN_UP)
-    return [request for request in fetched if request not in state.active_requests]
+    # Of these some may have ended meanwhile.
+    return [one for one in fetched if one not in state.active_requests and state.requests.get(one.id) is one]
 
 
 def tell(running: int) -> None:

@@ -25,6 +25,15 @@ def busy(start: Start, redis_server: Redis, sender: Celery, request: pytest.Fixt
     return process
 
 
+@pytest.fixture(params=["prefork", "threads"])
+def short_of_time(start: Start, redis_server: Redis, request: pytest.FixtureRequest) -> Process:
+    redis_server.client().flushall()
+    command = ("celery", "-A", "config", "worker", "-Q", "celery", "-P", request.param, "-c", "3", "-l", "info")
+    process = start(*command, "-I", "tests.integration.poison", PYTHONPATH=str(ROOT), DRAIN_SECONDS="4")
+    wait_until(lambda: " ready." in process.output(), "the worker is ready")
+    return process
+
+
 def unacknowledged(server: Redis) -> int:
     return int(server.client().hlen("unacked"))
 
@@ -60,3 +69,17 @@ def test_it_hands_everything_back_at_once_when_the_machine_goes_down(busy: Proce
     busy.popen.wait(6)
     assert (queued(redis_server), unacknowledged(redis_server)) == (RUNNING + FETCHED, 0)
     assert "succeeded in" not in busy.output()
+
+
+def test_of_what_it_runs_only_what_has_not_ended_in_time_comes_again(
+    short_of_time: Process, redis_server: Redis, sender: Celery
+) -> None:
+    for seconds in (2, 2, 60):
+        sender.send_task("tests.integration.poison.take", (seconds,))
+    sender.send_task("tests.integration.poison.take", (0,), countdown=60)
+    wait_until(lambda: unacknowledged(redis_server) == 4, "all are fetched")
+    short_of_time.popen.send_signal(signal.SIGTERM)
+
+    short_of_time.popen.wait(20)
+    assert short_of_time.output().count("succeeded in") == 2
+    assert (queued(redis_server), unacknowledged(redis_server)) == (2, 0)

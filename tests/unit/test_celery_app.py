@@ -114,3 +114,11 @@ class BrokerTests(SimpleTestCase):
 
     def test_it_is_what_celery_uses_for_redis(self) -> None:
         self.assertIs(Connection("redis://localhost/0").get_transport_cls(), Transport)
+
+
+class ConnectionTests(SimpleTestCase):
+    def test_an_eager_call_leaves_its_callers_connections_alone(self) -> None:
+        with mock.patch("config.celery.close_old_connections") as close:
+            celery_app.tasks["core.tasks.report_release"].apply()
+
+        close.assert_not_called()

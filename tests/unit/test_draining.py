@@ -15,24 +15,21 @@ class Ended(BaseException):
     """In place of the process's end."""
 
 
-def request() -> Any:
-    return mock.Mock(_apply_result=None)
-
-
 class ThreadsTests(SimpleTestCase):
     def setUp(self) -> None:
-        self.running, self.fetched = request(), request()
-        self.enterContext(mock.patch.object(state, "reserved_requests", {self.running, self.fetched}))
+        self.running, self.fetched, ended = (mock.Mock(id=name) for name in ("running", "fetched", "ended"))
+        self.enterContext(mock.patch.object(state, "reserved_requests", {self.running, self.fetched, ended}))
+        known = {"running": self.running, "fetched": self.fetched}
+        self.enterContext(mock.patch.object(state, "requests", known))
         self.enterContext(mock.patch.object(state, "active_requests", {self.running}))
         self.enterContext(mock.patch("os._exit", side_effect=Ended))
         pool: Any = TaskPool.__new__(TaskPool)
         pool.executor = ThreadPoolExecutor(1)
         self.pool: Any = pool
         self.consumer: Any = DrainingConsumer.__new__(DrainingConsumer)
-        self.consumer.pool, self.consumer.connection = (
-            self.pool,
-            SimpleNamespace(connection_errors=(), channel_errors=()),
-        )
+        self.calls = mock.Mock()
+        self.calls.connection.connection_errors = self.calls.connection.channel_errors = ()
+        self.consumer.pool, self.consumer.connection, self.consumer.hub = pool, self.calls.connection, self.calls.hub
 
     def test_what_has_not_begun_waits_and_never_begins(self) -> None:
         end, begun = Event(), Event()
@@ -49,8 +46,7 @@ class ThreadsTests(SimpleTestCase):
         with mock.patch.object(state, "should_stop", 0), self.assertRaises(Ended):
             self.consumer.cancel_active_requests()
 
-        self.running.message.requeue.assert_called_once_with()
-        self.fetched.message.requeue.assert_not_called()
+        self.assert_closed()
 
     def test_one_that_is_to_stop_at_once_does_so_after_its_consumer(self) -> None:
         self.consumer.cancel_active_requests()
@@ -60,7 +56,11 @@ class ThreadsTests(SimpleTestCase):
 
         with self.assertRaises(Ended):
             LeaveStep(mock.Mock()).terminate(SimpleNamespace(pool=self.pool, consumer=self.consumer))
-        self.running.message.requeue.assert_called_once_with()
+        self.assert_closed()
+
+    def assert_closed(self) -> None:
+        """The connection last: it gives back what nothing has acknowledged by then."""
+        self.assertEqual(self.calls.mock_calls, [mock.call.hub.close(), mock.call.connection.close()])
 
 
 class ProcessesTests(SimpleTestCase):

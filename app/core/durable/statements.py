@@ -64,7 +64,10 @@ def insert(record: TaskRecord, due: datetime | timedelta) -> None:
 
 def claim(key: UUID, worker: str) -> TaskRecord | None:
     """Take the record for a run of this worker's, if it is there to be taken."""
-    return next(iter(TaskRecord.objects.raw(written(CLAIM), [worker, LEASE.seconds, prepared(key)])), None)
+    return next(
+        iter(TaskRecord.objects.using(connection.alias).raw(written(CLAIM), [worker, LEASE.seconds, prepared(key)])),
+        None,
+    )
 
 
 def close(record: TaskRecord) -> bool:
