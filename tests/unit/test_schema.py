@@ -259,6 +259,21 @@ class SchemaCommandTests(TransactionTestCase):
         with files:
             self.assertIn("shop.0005_drop_nickname takes away what code without shop.0004_stop", self.check())
 
+    def test_it_is_noted_of_what_was_applied_before_another_failed(self) -> None:
+        broken = mock.patch.object(migrations.RunPython, "database_forwards", side_effect=DatabaseError)
+        with broken, self.assertRaises(DatabaseError):
+            self.migrate("0006")
+
+        noted = MigrationNote.objects.filter(migration__startswith="shop.").values_list("migration", flat=True)
+        self.assertEqual({name[:9] for name in noted}, {f"shop.000{number}" for number in range(1, 6)})
+
+    def test_who_only_looks_notes_nothing(self) -> None:
+        call_command("migrate", plan=True, stdout=io.StringIO())
+        with self.assertRaises(SystemExit):
+            call_command("migrate", check_unapplied=True, stdout=io.StringIO())
+
+        self.assertFalse(MigrationNote.objects.exists())
+
     def test_what_it_could_not_live_with_stays_refused(self) -> None:
         self.migrate("0002")
         self.knowing("0001")

@@ -109,15 +109,16 @@ def noted() -> dict[Key, Verdict]:
     }
 
 
-def note(migration: Migration) -> None:
-    """Keep what the migration, which has been applied, says of itself."""
+def note() -> None:
+    """Keep what each migration here that is applied says of itself, where nothing is kept of it yet."""
     if MigrationNote._meta.db_table not in connection.introspection.table_names():
         return
-    verdict = judge(load(), migration)
-    MigrationNote.objects.update_or_create(
-        migration=dotted((migration.app_label, migration.name)),
-        defaults={"safe_after": dotted(verdict.safe_after) if verdict.safe_after else "", "harm": verdict.harm},
-    )
+    loader = load()
+    on_disk = loader.disk_migrations or {}
+    for key in sorted((applied() & on_disk.keys()) - noted().keys()):
+        verdict = judge(loader, on_disk[key])
+        after = dotted(verdict.safe_after) if verdict.safe_after else ""
+        MigrationNote.objects.create(migration=dotted(key), safe_after=after, harm=verdict.harm)
 
 
 def undeclared(loader: MigrationLoader) -> list[str]:
