@@ -29,7 +29,7 @@ def busy(start: Start, redis_server: Redis, sender: Celery, request: pytest.Fixt
 def short_of_time(start: Start, redis_server: Redis, request: pytest.FixtureRequest) -> Process:
     redis_server.client().flushall()
     command = ("celery", "-A", "config", "worker", "-Q", "celery", "-P", request.param, "-c", "3", "-l", "info")
-    process = start(*command, "-I", "tests.integration.poison", PYTHONPATH=str(ROOT), DRAIN_SECONDS="4")
+    process = start(*command, "-I", "tests.integration.poison", PYTHONPATH=str(ROOT), DRAIN_SECONDS="10")
     wait_until(lambda: " ready." in process.output(), "the worker is ready")
     return process
 
@@ -80,6 +80,6 @@ def test_of_what_it_runs_only_what_has_not_ended_in_time_comes_again(
     wait_until(lambda: unacknowledged(redis_server) == 4, "all are fetched")
     short_of_time.popen.send_signal(signal.SIGTERM)
 
-    short_of_time.popen.wait(20)
+    short_of_time.popen.wait(30)
     assert short_of_time.output().count("succeeded in") == 2
     assert (queued(redis_server), unacknowledged(redis_server)) == (2, 0)
