@@ -80,6 +80,6 @@ def test_of_what_it_runs_only_what_has_not_ended_in_time_comes_again(
     wait_until(lambda: unacknowledged(redis_server) == 4, "all are fetched")
     short_of_time.popen.send_signal(signal.SIGTERM)
 
-    short_of_time.popen.wait(30)
+    short_of_time.popen.wait(60)
     assert short_of_time.output().count("succeeded in") == 2
     assert (queued(redis_server), unacknowledged(redis_server)) == (2, 0)

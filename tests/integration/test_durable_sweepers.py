@@ -226,7 +226,8 @@ def alone(work):
         connection.close()
 
 with ThreadPoolExecutor(6) as pool:
-    claimers, sweepers = [pool.map(alone, [work] * 3) for work in (claim_all, sweep_all)]
+    # Claims are quick: who sweeps begins.
+    sweepers, claimers = [pool.map(alone, [work] * 3) for work in (sweep_all, claim_all)]
 print(json.dumps({"claimed": sum(claimers, []), "swept": sum(sweepers, [])}))
 """
 FILL = """
