@@ -78,6 +78,36 @@ def test_rules_that_another_program_empties_are_missed_and_brought_back(lab: Lab
     assert "policy drop" in do(lab, "nft list table inet saas")
 
 
+def test_what_somebody_forwards_over_ssh_is_not_let_in(lab: Lab) -> None:
+    """A program of sshd's name listens then."""
+    do(lab, "mkdir --parents /run/forwarder && ln --symbolic --force /usr/bin/python3 /run/forwarder/sshd")
+    do(lab, "systemd-run --quiet --collect --unit listener /run/forwarder/sshd -m http.server 8080")
+    try:
+        wait_until_shown(lab, "ss --listening --tcp --numeric --processes sport = :8080", '"sshd"')
+
+        deploy(lab, "firewall")
+
+        assert reached(lab, {22, 8080}) == {22}
+    finally:
+        do(lab, "systemctl stop listener")
+
+
+def test_every_port_of_the_server_for_ssh_is_let_in(lab: Lab) -> None:
+    """Also one that it listens on no more after its next start, and none that the machine alone reaches."""
+    configuration = "/etc/ssh/sshd_config.d/ports.conf"
+    do(lab, f"printf 'Port 22\nPort 2222\nListenAddress 0.0.0.0\nListenAddress 127.0.0.1:2223\n' >{configuration}")
+    do(lab, "systemctl restart ssh")
+    do(lab, f"sed -i s/2222/2224/ {configuration}")
+    try:
+        deploy(lab, "firewall")
+
+        assert "tcp dport { 22, 2222, 2224 } accept" in do(lab, "cat /etc/saas/firewall.nft")
+        assert reached(lab, {2222}) == {2222}
+    finally:
+        do(lab, f"rm {configuration}; systemctl restart ssh")
+        deploy(lab, "firewall")
+
+
 def test_everything_of_ours_listens_on_loopback_but_nginx(lab: Lab) -> None:
     others = {address for address, port in listeners(lab) if port not in {22, 80, 443}}
 
