@@ -108,6 +108,17 @@ def test_every_port_of_the_server_for_ssh_is_let_in(lab: Lab) -> None:
         deploy(lab, "firewall")
 
 
+@pytest.mark.parametrize("order", ["start", "reload", "restart", "stop"])
+def test_debian_s_own_service_leaves_the_rules(lab: Lab, order: str) -> None:
+    """Its file, which it loads, begins by emptying all tables."""
+    before = do(lab, "nft list table inet saas; nft add table inet other")
+
+    do(lab, f"systemctl {order} nftables")
+
+    assert do(lab, "nft list table inet saas") == before
+    assert "other" not in do(lab, "nft list tables")
+
+
 def test_everything_of_ours_listens_on_loopback_but_nginx(lab: Lab) -> None:
     others = {address for address, port in listeners(lab) if port not in {22, 80, 443}}
 
