@@ -323,6 +323,7 @@ def test_it_takes_as_many_as_there_are(tmp_path: Path) -> None:
 def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) -> None:
     """It writes their firewalls, too."""
     wrong = """ firewall_ssh_ports=[99999] postgresql_max_connections=many app_settings="{'DRAIN_SECONDS': 'soon'}" """
+    wrong += """more_services="[{'name': 'a', 'ports': [9100], 'servers': ['nobody']}]" """
 
     code, output = run(tmp_path, inventory(GOOD, GROUPS) + f"[worker]\n{OTHER}{wrong}\n", "--limit", "vm")
 
@@ -330,6 +331,7 @@ def test_a_run_for_one_host_checks_what_is_set_for_the_others(tmp_path: Path) ->
     assert 'What is set for other does not have the form that it needs: firewall_ssh_ports is "99999"' in output
     assert "other: argument 'postgresql_max_connections'" in output
     assert "DRAIN_SECONDS must be a whole number" in output
+    assert "more_services names nobody;" in output
     assert "vm cannot be reached over SSH" in output
     assert "other cannot be reached" not in output
 

@@ -33,6 +33,45 @@ def services(folder: Path, **variables: Any) -> list[dict[str, Any]]:
     return said["site_services"]
 
 
+RULES = """
+- hosts: worker3
+  gather_facts: false
+  connection: local
+  vars_files: [{role}/vars/main.yml]
+  vars: {{ firewall_ssh_ports: [22], __firewall_sshd: {{ stdout_lines: [] }}, __firewall_entrance: {{ stdout: "" }} }}
+  tasks:
+    - ansible.builtin.template:
+        src: "{role}/templates/etc/saas/firewall.nft.j2"
+        dest: "{folder}/{{{{ firewall_host }}}}.nft"
+      loop: "{{{{ __firewall_hosts }}}}"
+      loop_control: {{ loop_var: firewall_host }}
+"""
+
+
+def test_a_run_for_a_new_host_writes_others_rules_from_what_is_set_for_them(tmp_path: Path) -> None:
+    """Of db1 alone the inventory says that it lets in more, in one case the new host."""
+    more: list[dict[str, Any]] = [{"name": "Metrics", "ports": [9100], "servers": ["db1"]}]
+    more += [{"name": "Copies", "ports": [9101], "servers": ["db1"], "clients": ["worker3"]}]
+    hosts: dict[str, dict[str, Any]] = {
+        name: {"private_address": f"10.0.0.{number}"} for number, name in enumerate(("db1", "worker3", "vm"), 1)
+    }
+    hosts["db1"] |= {"more_services": more}
+    groups = {group: {"hosts": {"worker3" if group == "worker" else "vm": None}} for group in GROUPS}
+    (tmp_path / "group_vars").symlink_to(paths.ANSIBLE / "group_vars")
+    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "rules.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": groups}}))
+    playbook.write_text(RULES.format(role=paths.ANSIBLE / "roles/firewall", folder=tmp_path))
+
+    argv = [str(paths.BIN / "ansible-playbook"), "--inventory", str(inventory), str(playbook)]
+    done = subprocess.run(argv, cwd=paths.ANSIBLE, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = {host: (tmp_path / f"{host}.nft").read_text() for host in ("db1", "worker3", "vm")}
+    assert 'tcp dport { 9100 } accept comment "Metrics"' in written["db1"]
+    assert 'ip saddr { 10.0.0.2 } tcp dport { 9101 } accept comment "Copies"' in written["db1"]
+    assert "910" not in written["worker3"] + written["vm"]
+
+
 @pytest.mark.parametrize("more", [[], [MORE]])
 def test_an_inventory_may_let_in_more(more: list[dict[str, Any]], tmp_path: Path) -> None:
     ours = services(tmp_path)
