@@ -116,5 +116,31 @@ def test_it_forgets_and_evicts_nothing(lab: Lab, first_run: playbook.Progress) -
     assert found == wanted
 
 
-def test_people_may_do_everything(lab: Lab, first_run: playbook.Progress) -> None:
-    assert "saas" in redis(lab, "operations", secrets(lab)["secret_redis_operations_password"], "acl", "users")
+def test_people_may_look_at_everything_and_change_it(lab: Lab, first_run: playbook.Progress) -> None:
+    people = secrets(lab)["secret_redis_operations_password"]
+
+    assert "saas" in redis(lab, "operations", people, "acl", "users")
+    assert redis(lab, "operations", people, "set", "any", "1").strip() == "OK"
+    assert redis(lab, "operations", people, "keys", "any").strip() == "any"
+    assert redis(lab, "operations", people, "del", "any").strip() == "1"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replicaof", "127.0.0.1", "1"),
+        ("slaveof", "127.0.0.1", "1"),
+        ("failover",),
+        ("cluster", "info"),
+        ("migrate", "127.0.0.1", "1", "any", "0", "1"),
+        ("module", "list"),
+        # Without the detour it says no by itself, whoever asks.
+        ("acl", "dryrun", "operations", "debug", "sleep", "0"),
+    ],
+)
+def test_nor_may_people_have_it_led_elsewhere_or_load_code(
+    lab: Lab, first_run: playbook.Progress, command: tuple[str, ...]
+) -> None:
+    people = secrets(lab)["secret_redis_operations_password"]
+
+    assert "has no permissions to run the" in redis(lab, "operations", people, *command)
