@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from tests.integration.servers import ROOT, Process, tied
@@ -44,6 +45,8 @@ def cpu(pid: int) -> float:
     """Seconds of CPU that the process and its descendants have had, those that ended counted with their parent."""
     total = 0
     for each in tree(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15]))
+        # One that ends meanwhile is counted with its parent the next time.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15]))
     return total / TICKS
