@@ -8,10 +8,12 @@ from threading import Event, Thread
 from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_ready
 from celery.worker import state
 from django.conf import settings
 
+from core.durable.leases import limit_of
 from core.health import redis_client
 
 log = logging.getLogger("core.worker")
@@ -94,6 +96,8 @@ class Watch(Thread):
             return ""
         if now - self.turned > PATIENCE:
             return f"its event loop has not turned for {PATIENCE:.0f} s"
+        if hangs(consumer):
+            return "each of its threads has run for longer than its task's time limit"
         if self.has_begun_one() or not (holds_back(consumer) or (has_room(consumer) and messages_wait(consumer))):
             self.begun = now
         return f"tasks wait, and it has begun none for {PATIENCE:.0f} s" if now - self.begun > PATIENCE else ""
@@ -101,6 +105,17 @@ class Watch(Thread):
     def has_begun_one(self) -> bool:
         before, self.count = self.count, sum(state.total_count.values())
         return self.count != before
+
+
+def hangs(consumer: Any) -> bool:
+    """Whether no thread is left that ends by itself. Processes are ended at their tasks' limits."""
+    if not isinstance(consumer.pool, ThreadPool):
+        return False
+    late = [
+        one for one in list(state.active_requests) if one.time_start and time.time() - one.time_start > limit_of(one)
+    ]
+    hands: int = consumer.pool.num_processes
+    return len(late) >= hands
 
 
 def holds_back(consumer: Any) -> bool:

@@ -1,12 +1,14 @@
 import os
 import socket
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from celery.concurrency.thread import TaskPool
 from celery.worker import state
 from django.test import SimpleTestCase
 
@@ -95,6 +97,18 @@ class WatchTests(SimpleTestCase):
         self.reserved |= {1, 2, 3}
 
         self.assertEqual(self.later(), "")
+
+    def test_one_whose_threads_all_run_beyond_their_limits_is_one(self) -> None:
+        pool: Any = TaskPool.__new__(TaskPool)
+        pool.limit = 2
+        consumer = self.consumer()
+        consumer.pool, self.room = pool, False
+        self.watch.look_at(consumer)
+        late, new = (SimpleNamespace(time_start=time.time() - 10, time_limits=(limit, None)) for limit in (5, 60))
+
+        for running, found in (([late, new], False), ([late, late], True)):
+            with self.subTest(found), mock.patch.object(state, "active_requests", running):
+                self.assertEqual("time limit" in self.watch.fault(), found)
 
     def test_one_that_begins_tasks_is_none(self) -> None:
         self.later()

@@ -43,9 +43,13 @@ def limited(worker: Any) -> list[Any]:
 def by_limit(requests: Iterable[Any]) -> Held:
     found: Held = defaultdict(list)
     for request in requests:
-        limit = request.time_limits[0] or request.task.time_limit or settings.CELERY_TASK_TIME_LIMIT
-        found[limit].append(UUID(request.id))
+        found[limit_of(request)].append(UUID(request.id))
     return found
+
+
+def limit_of(request: Any) -> float:
+    """Seconds that its task may take."""
+    return float(request.time_limits[0] or request.task.time_limit or settings.CELERY_TASK_TIME_LIMIT)
 
 
 def is_durable(task: Any) -> bool:
