@@ -187,6 +187,9 @@ class Postgres(Process):
             *flags,
             "-c",
             f"fsync={'on' if fsync else 'off'}",
+            # The playbook's: threads of workers keep one each.
+            "-c",
+            "max_connections=420",
         ]
         super().__init__([*user, *postgres], folder / "log", cwd=folder)
 
