@@ -10,8 +10,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Model
 
 from config.logging import STRATEGIES
+from core.models import MigrationNote
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ROLES = sorted(path for path in (DEPLOY / "ansible/roles").iterdir() if path.is_dir())
@@ -71,14 +73,14 @@ def test_those_run_it(playbook: str) -> None:
 
 
 def test_preflight_checks_the_inputs_of_every_other_role() -> None:
-    checked = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_roles"]
+    checked = load(DEPLOY / "ansible/roles/preflight/vars/main/inputs.yml")["__preflight_roles"]
 
     assert checked == [role.name for role in ROLES if role.name != "preflight"]
 
 
 def test_preflight_counts_the_processes_that_there_will_be() -> None:
     default = load(DEPLOY / "ansible/roles/gunicorn/defaults/main.yml")["gunicorn_workers"]
-    counted = load(DEPLOY / "ansible/roles/preflight/vars/main.yml")["__preflight_web_takes"]
+    counted = load(DEPLOY / "ansible/roles/preflight/vars/main/together.yml")["__preflight_web_takes"]
 
     assert default == "{{ ansible_facts.processor_vcpus | int + 1 }}"
     assert "host.ansible_facts.processor_vcpus | default(0) | int + 1" in counted
@@ -90,13 +92,15 @@ def test_the_broker_knows_the_queues_of_the_application() -> None:
     assert known == [queue.name for queue in settings.CELERY_TASK_QUEUES]
 
 
-def test_the_table_of_migrations_is_the_one_that_django_would_make() -> None:
-    columns = load(DEPLOY / "ansible/roles/postgresql/vars/main.yml")["__postgresql_migrations"]
+@pytest.mark.parametrize("model", [MigrationRecorder.Migration, MigrationNote])
+def test_a_table_of_migrations_is_the_one_that_django_would_make(model: type[Model]) -> None:
+    tables = load(DEPLOY / "ansible/roles/postgresql/vars/main.yml")["__postgresql_migrations"]
     postgresql = DatabaseWrapper({**connection.settings_dict, "NAME": "saas"})
 
-    made, _ = postgresql.schema_editor(collect_sql=True, atomic=False).table_sql(MigrationRecorder.Migration)
+    made, _ = postgresql.schema_editor(collect_sql=True, atomic=False).table_sql(model)
 
-    assert made == f'CREATE TABLE "django_migrations" ({", ".join(columns)})'
+    name = model._meta.db_table
+    assert made == f'CREATE TABLE "{name}" ({", ".join(tables[name])})'
 
 
 def test_who_is_sent_to_the_journal_of_deploys_sees_root_s_entries_alone() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from importlib import import_module
 
 # What the playbook sets itself, and judges itself: here it only has to be there.
@@ -15,6 +16,8 @@ OTHERS = {
     "DATABASE_URL": "postgres://localhost/saas",
     "EMAIL_URL": "smtp://localhost",
     "DEFAULT_FROM_EMAIL": "saas@localhost.localdomain",
+    # It would be made in the operator's clone.
+    "LOGS_DIR": tempfile.gettempdir(),
 }
 
 
