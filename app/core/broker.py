@@ -20,11 +20,12 @@ class Channel(redis.Channel):
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """Kombu makes a client for each command, which takes longer than the command (kombu 5.7.0, redis 8.1.0)."""
-        if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # the stubs leave it out
-        if self.commands is None or self.commands.connection_pool is not self.pool:
-            self.commands = super()._create_client()  # type: ignore[misc]
-        return self.commands
+        if not asynchronous and self.commands and self.commands.connection_pool is self.pool:
+            return self.commands
+        client = super()._create_client(asynchronous)  # type: ignore[misc]  # the stubs leave it out
+        if not asynchronous:
+            self.commands = client
+        return client
 
     def close(self) -> None:
         try:

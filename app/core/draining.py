@@ -18,6 +18,7 @@ from core.watchdog import notify
 
 # Seconds for handing back, after those for finishing.
 MARGIN = 30
+# Seconds until a thread that has taken up a task is known to run it.
 TAKEN_UP = 0.1
 log = logging.getLogger("core.worker")
 
@@ -50,15 +51,16 @@ class DrainingConsumer(BuryingConsumer):
         elif is_stopping():
             self.leave()
         else:
-            # Celery would wait for them before it stops anything else.
-            self.pool.on_stop = lambda: None  # type: ignore[method-assign]
+            # Celery would wait for them before it stops anything else, and asks no other name whether to.
+            self.pool.on_stop = lambda: None  # type: ignore[method-assign]  # of this pool alone, and for its last moment
 
     def leave(self) -> None:
         if self.hub:
             # With it go the acknowledgements that wait for its next turn.
             self.hub.close()
         if self.connection:
-            # It reads what Redis may just have handed out, and gives back all that is not acknowledged.
+            # It reads what Redis may just have handed out, and gives back all that is not acknowledged. With the broker
+            # away the sweeper or the visibility time-out does.
             ignore_errors(self.connection, self.connection.close)
         for handler in logging.root.handlers:
             handler.flush()

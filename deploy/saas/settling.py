@@ -108,7 +108,7 @@ def tidy() -> None:
 
 
 def note(record: Record, faults: list[str]) -> None:
-    """One entry: `journalctl -t saas-deploy`."""
+    """One entry: `journalctl -t saas-deploy _UID=0`."""
     current, seconds = links.target("current"), round(time.time() - record.since, 1)
     done = current == record.new
     outcome = f"{current} took the place of {record.old}" if done else f"not done, {current} goes on"
