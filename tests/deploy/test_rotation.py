@@ -106,6 +106,19 @@ def test_it_refuses_a_part_of_itself(tmp_path: Path) -> None:
     assert "without --tags." in " ".join(output.split())
 
 
+@pytest.mark.parametrize("option", ["--limit=vm", "--tags=redis", "--skip-tags=redis"])
+def test_while_it_is_half_done_site_yml_is_refused_for_a_part(file: Path, option: str) -> None:
+    whole = ("-i", "other,")
+    rotate(file, f"{REDIS},{KEY}")
+
+    refused = " ".join(run(file, *whole, option).split())
+
+    assert f"and run rotate-secrets.yml again with {KEY},{REDIS}, without --limit" in refused
+    assert "failed=0" in run(file, *whole)
+    rotate(file, RETIRE)
+    assert "failed=0" in run(file, *whole, option)
+
+
 def test_it_refuses_a_site_without_secrets(tmp_path: Path) -> None:
     output = rotate(tmp_path / "none.secrets.yml", REDIS)
 

@@ -19,7 +19,7 @@ DEFAULTS = ANSIBLE / "roles/secrets/defaults/main.yml"
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
-  roles: [secrets]
+  roles: [{ role: secrets, tags: [always] }]
 """
 
 
