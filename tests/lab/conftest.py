@@ -53,6 +53,13 @@ def lab(debian: str) -> Iterator[Lab]:
         yield mine
 
 
+@pytest.fixture(scope="module")
+def cluster(debian: str) -> Iterator[Lab]:
+    """Seven of its own for each file."""
+    with booted("cluster", debian, labs.CLUSTER) as mine:
+        yield mine
+
+
 @pytest.fixture(scope="session")
 def first_run(lab: Lab) -> playbook.Progress:
     with console.step("Deploying with ansible-playbook site.yml", "site.yml"):

@@ -39,6 +39,13 @@ def do(lab: Lab, command: str, host: str = "saas") -> str:
     return ended.text
 
 
+def started(lab: Lab) -> dict[str, str]:
+    """Of each machine, when each service that runs was started."""
+    running = "systemctl list-units --type service --plain --no-legend --state running | cut -d ' ' -f 1"
+    show = f"systemctl show --property Id,ExecMainStartTimestampMonotonic $({running})"
+    return {host: do(lab, show, host) for host in lab.machines}
+
+
 def wait_until_shown(lab: Lab, command: str, text: str, seconds: float = SECONDS, host: str = "saas") -> Ended:
     """Repeat the command until it prints the text."""
     end = time.monotonic() + seconds

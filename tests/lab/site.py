@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from lab import machine, paths, playbook, proof, snapshot
-from lab.labs import FIRST_MACHINE, Lab
+from lab.labs import Lab
 
 
 def sh(lab: Lab, script: str) -> str:
@@ -32,9 +32,10 @@ def get(lab: Lab, path: str) -> requests.Response:
     return proof.visit(lab).browser.get(path)
 
 
-def ask(lab: Lab, path: str, **headers: str) -> HTTPResponse:
+def ask(lab: Lab, path: str, host: str = "", **headers: str) -> HTTPResponse:
     """Send the path as it is spelt, which a browser would put in order."""
-    connection = HTTPSConnection(lab.address(FIRST_MACHINE), timeout=30, context=ssl._create_unverified_context())  # noqa: S323
+    address = lab.address_of(host or lab.machines[0])
+    connection = HTTPSConnection(address, timeout=30, context=ssl._create_unverified_context())  # noqa: S323
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     answer.read()

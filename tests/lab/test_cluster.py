@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from lab import boot, console, inventory, labs, machine, mail, playbook, proof
 from lab.browser import Browser
 from lab.labs import Lab
 from lab.podman import podman
-from tests.lab.conftest import booted
-from tests.lab.hosts import do, shell, wait_until_shown
+from tests.lab.hosts import do, shell, started, wait_until_shown
 
 NAME = "app.saas.test"
 WEB = ("web1", "web2")
@@ -36,12 +34,6 @@ AWAY = re.compile(
     r"Cannot connect to redis|beat: Connection error|flower\.events - Failed to capture events"
     r"|Service Unavailable: /health/|(redis|kombu)\.exceptions\.|django\.db\.utils\.\w*Error"
 )
-
-
-@pytest.fixture(scope="module")
-def cluster(debian: str) -> Iterator[Lab]:
-    with booted("cluster", debian, labs.CLUSTER) as mine:
-        yield mine
 
 
 @pytest.fixture(scope="module")
@@ -210,12 +202,6 @@ def test_a_second_run_changes_nothing(cluster: Lab, deployed: playbook.Progress)
         second = boot.deploy(cluster)
 
     assert second.changed == []
-
-
-def started(cluster: Lab) -> dict[str, str]:
-    command = "systemctl list-units --type service --plain --no-legend --state running | cut -d ' ' -f 1"
-    show = f"systemctl show --property Id,ExecMainStartTimestampMonotonic $({command})"
-    return {host: machine.execute(cluster, host, "sh", "-c", show) for host in labs.CLUSTER}
 
 
 def test_a_new_worker_joins_without_touching_the_others(cluster: Lab, deployed: playbook.Progress, debian: str) -> None:

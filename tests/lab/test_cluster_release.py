@@ -11,14 +11,14 @@ from http.client import HTTPException, HTTPSConnection
 
 import pytest
 
-from lab import labs, paths, playbook
+from lab import playbook
 from lab.labs import Lab
 from lab.podman import podman
 from lab.shell import LabError
 from tests.lab import faults, release_bench, releases
 from tests.lab.answers import told as lines
-from tests.lab.conftest import booted
 from tests.lab.hosts import do, wait_until_shown
+from tests.lab.interrupting import NOTICED, cut_off, playing, wait_for_step
 from tests.lab.release_audit import audit_mails, audit_tasks
 from tests.lab.traffic import CLUSTER_NAME, WEB, traffic, wait
 
@@ -29,20 +29,6 @@ PATTERNS = "'gunicorn@*.service' 'celery-worker@*.service'"
 RUNNING = f"systemctl list-units --plain --no-legend --state=active {PATTERNS} | cut -d ' ' -f 1"
 HELD = "systemctl is-active saas-deploy.service || true"
 DIES = "[Service]\\nRuntimeMaxSec=2"
-CUT = """
-table inet cut {
-    chain in { type filter hook input priority -300; tcp dport 22 drop; }
-    chain out { type filter hook output priority -300; tcp sport 22 drop; }
-}
-"""
-# ClientAliveInterval times ClientAliveCountMax, the last one's wait, and what a busy machine adds.
-NOTICED = 90
-
-
-@pytest.fixture(scope="module")
-def cluster(debian: str) -> Iterator[Lab]:
-    with booted("cluster", debian, labs.CLUSTER) as mine:
-        yield mine
 
 
 @pytest.fixture(scope="module")
@@ -202,25 +188,6 @@ def test_a_part_of_the_site_is_refused(cluster: Lab, first: str) -> None:
         playbook.run(cluster, "deploy.yml", log, "--limit=web1,localhost", release=releases.release("part"))
 
 
-@contextmanager
-def deploying(cluster: Lab, release: str) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [
-        str(paths.BIN / "ansible-playbook"),
-        "-i",
-        str(cluster.inventory),
-        "deploy.yml",
-        "-e",
-        f"release={release}",
-    ]
-    with (cluster.directory / "deploy.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=paths.ANSIBLE, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def kill_the_controller(cluster: Lab, process: "subprocess.Popen[bytes]") -> AbstractContextManager[None]:
     process.kill()
     return nullcontext()
@@ -231,21 +198,8 @@ def kill_a_session(cluster: Lab, process: "subprocess.Popen[bytes]") -> Abstract
     return nullcontext()
 
 
-@contextmanager
-def cut_off(cluster: Lab, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Without a word to either side; only SSH, so that visitors tell whether it serves."""
-    do(cluster, f"nft -f - <<'END'{CUT}END\n", "web2")
-    try:
-        yield
-    finally:
-        do(cluster, "nft delete table inet cut", "web2")
-
-
-def wait_for_step(cluster: Lab, step: str, seconds: float = 600) -> None:
-    end = time.monotonic() + seconds
-    while f"TASK [release : {step}]" not in (cluster.directory / "deploy.log").read_text(encoding="utf-8"):
-        assert time.monotonic() < end, step
-        time.sleep(0.1)
+def cut_web2_off(cluster: Lab, process: "subprocess.Popen[bytes]") -> AbstractContextManager[None]:
+    return cut_off(cluster, "web2")
 
 
 ENDED, LOST = "saas-deploy.service has ended meanwhile", "web2 is not reached any more"
@@ -259,7 +213,7 @@ ENDED, LOST = "saas-deploy.service has ended meanwhile", "web2 is not reached an
         (kill_the_controller, ("",)),
         # Where it was waiting for nothing, Ansible connects anew and is told; else it takes the host for lost.
         (kill_a_session, (ENDED, LOST)),
-        (cut_off, (LOST,)),
+        (cut_web2_off, (LOST,)),
     ],
 )
 def test_a_connection_that_is_lost_leaves_every_host_with_the_present_one(
@@ -270,14 +224,15 @@ def test_a_connection_that_is_lost_leaves_every_host_with_the_present_one(
     step: str,
 ) -> None:
     (before,), release = current(cluster), releases.release(f"{time.time()}", releases.slow_probe)
+    said_by = cluster.directory / "deploy.log"
 
-    with watched(cluster) as failed, deploying(cluster, release) as process:
-        wait_for_step(cluster, step)
+    with watched(cluster) as failed, playing(cluster, "deploy.yml", said_by, release=release) as process:
+        wait_for_step(said_by, f"release : {step}")
         with lose(cluster, process):
             code = process.wait(NOTICED)
             wait_until_only(cluster, before, NOTICED)
 
-    log = (cluster.directory / "deploy.log").read_text(encoding="utf-8")
+    log = said_by.read_text(encoding="utf-8")
     assert code != 0, log
     assert any(text in log for text in said), log
     assert failed == []

@@ -80,6 +80,10 @@ def web(lab: Lab) -> tuple[str, ...]:
     return SINGLE if lab.machines == SINGLE else WEB
 
 
+def site_name(lab: Lab) -> str:
+    return lab.address(FIRST_MACHINE) if lab.machines == SINGLE else CLUSTER_NAME
+
+
 def room(lab: Lab) -> int:
     """How many tasks of the queue `celery` run at a time: two on each host with workers."""
     return 2 if lab.machines == SINGLE else 4
@@ -88,7 +92,7 @@ def room(lab: Lab) -> int:
 def plan(lab: Lab, run: str, hosts: tuple[str, ...], tasks: int) -> dict[str, object]:
     certificate = ("cat", "/etc/nginx/tls/current/fullchain.pem")
     return {
-        "name": lab.address(FIRST_MACHINE) if lab.machines == SINGLE else CLUSTER_NAME,
+        "name": site_name(lab),
         "hosts": {lab.address_of(host): machine.execute(lab, host, *certificate) for host in hosts},
         "sources": addresses(lab),
         "run": run,
