@@ -17,7 +17,7 @@ PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs si
 # On a machine of their own: after a deploy its journal is not what the others expect.
 RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py tests/lab/test_site_rotate.py
 # On seven machines, each file on seven of its own.
-CLUSTER := tests/lab/test_cluster.py tests/lab/test_cluster_release.py
+CLUSTER := tests/lab/test_cluster.py tests/lab/test_cluster_release.py tests/lab/test_cluster_rotate.py
 
 .PHONY: help setup dev docs screenshots up down status ssh check test test-lab test-cluster test-vagrant molecule chaos bench bench-deploy bench-release bench-logging lock
 help: ## List the targets
@@ -143,7 +143,7 @@ test-lab: setup ## Only what `make test` does in the lab, on Debian 12 and 13
 	@echo "==> tests/lab on Debian 13"; DEBIAN=13 $(BIN)/pytest --quiet --capture=no $(PROVED_ON_13)
 
 # Not in every run: with it, make test would take more than an hour on two cores.
-test-cluster: setup ## Seven machines from the same site.yml: scanned, rebooted, grown by one, and given releases that fail on one; DEBIAN=12
+test-cluster: setup ## Seven machines from the same site.yml: scanned, rebooted, grown by one, given releases that fail on one, and new secrets; DEBIAN=12
 	@$(LAB) packages
 	@for file in $(CLUSTER); do $(BIN)/pytest --quiet --capture=no $$file || exit; done
 
