@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def send_welcome(user_id: int, login_url: str) -> str:
-    user = User.objects.filter(pk=user_id).first()
+    user = with_key(user_id)
     if user is None:
         return missing(user_id)
     context = {"user": user, "login_url": login_url}
@@ -25,7 +25,7 @@ def send_welcome(user_id: int, login_url: str) -> str:
 
 
 def send_password_reset(user_id: int, reset_link: str) -> str:
-    user = User.objects.filter(pk=user_id).first()
+    user = with_key(user_id)
     if user is None:
         return missing(user_id)
     account.set(str(user_id))
@@ -33,6 +33,11 @@ def send_password_reset(user_id: int, reset_link: str) -> str:
     # To the stored address and not the one asked for, which only looks the same when letters are exotic.
     send_templated_email("Password Reset Request", "emails/password_reset_email", context, user.email)
     return f"Password reset email sent to {user.email}"
+
+
+def with_key(user_id: int) -> User | None:
+    # `first()` would sort them.
+    return next(iter(User.objects.filter(pk=user_id)), None)
 
 
 def missing(user_id: int) -> str:

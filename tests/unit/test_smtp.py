@@ -1,14 +1,15 @@
-from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any
 from unittest import mock
 
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.mail.message import sanitize_address
 from django.test import SimpleTestCase
 
 from accounts.fields import AddressValidator
-from core.email import send_templated_email
+from core.email import TwoPartMail, send_templated_email
 from core.kept import IDLE, MOST, Kept
-from core.smtp import EmailBackend, PlainConnection, TLSConnection
+from core.smtp import EmailBackend, PlainConnection, TLSConnection, envelope
 
 CONTEXT = {"user": {"username": "bo"}, "login_url": "https://example.org/"}
 
@@ -46,6 +47,15 @@ class EmailBackendTests(SimpleTestCase):
                 AddressValidator()(address)
 
                 self.assertEqual(self.send(address, connected()), 1)
+
+    def test_whoever_asks_for_silence_is_not_told_of_a_refusal(self) -> None:
+        connection = connected(sendmail=mock.Mock(side_effect=SMTPDataError(554, b"No")))
+
+        with mock.patch("core.smtp.PlainConnection", return_value=connection):
+            mail = EmailMessage("Hello", "Hello", "noreply@example.org", ["bo@example.org"])
+            self.assertEqual(EmailBackend(fail_silently=True).send_messages([mail]), 0)
+            with self.assertRaises(SMTPDataError):
+                EmailBackend().send_messages([mail])
 
     def test_silence_after_the_mail_was_accepted_is_no_failure(self) -> None:
         connection = connected(quit=mock.Mock(side_effect=TimeoutError))
@@ -166,9 +176,56 @@ class TellingTests(SimpleTestCase):
             PlainConnection().rcpt("bo@example.org")
 
 
+class EnvelopeTests(SimpleTestCase):
+    def test_an_address_is_what_django_makes_of_it(self) -> None:
+        for address in (
+            "bo@example.org",
+            "b.o+x-1@mail.example.org",
+            "Bo <bo@example.org>",
+            '"b o"@example.org',
+            "b..o@example.org",
+            "bo@example.org\n",
+            "bo@é.org",
+        ):
+            with self.subTest(address):
+                self.assertEqual(envelope(address), sanitize_address(address, "utf-8"))
+
+    def test_what_django_refuses_is_refused(self) -> None:
+        for address in ("bo@", "bo@example.org, a@b.org"):
+            with self.subTest(address), self.assertRaises(ValueError):
+                envelope(address)
+
+
+class TwoPartMailTests(SimpleTestCase):
+    def test_it_is_the_mail_that_django_builds(self) -> None:
+        for subject, text in (
+            ("Welcome", "Hello Bo"),
+            ("Wëlcome", "Hëllo"),
+            ("Welcome " * 20, "x" * 2000),
+            ("W" * 90, "From the beginning\n.\n"),
+            ("A  b\t c", ""),
+        ):
+            with self.subTest(subject):
+                self.assertEqual(lines(TwoPartMail, subject, text), lines(EmailMultiAlternatives, subject, text))
+
+    def test_each_has_a_boundary_of_its_own(self) -> None:
+        self.assertNotEqual(TwoPartMail().message().get_boundary(), TwoPartMail().message().get_boundary())
+
+
+def lines(kind: type[EmailMultiAlternatives], subject: str, text: str) -> list[bytes]:
+    headers = {"Date": "Sun, 29 Nov 2026 07:02:53 -0000", "Message-ID": f"<{'a' * 70}@example.org>"}
+    to = [f"user{number}@example.org" for number in range(9)]
+    mail = kind(subject, text, "Döris <bo@example.org>", to, headers=headers)
+    mail.attach_alternative(f"<p>{text}</p>", "text/html")
+    message: Any = mail.message()
+    built = message.as_bytes(linesep="\r\n")
+    boundary = message.get_boundary().encode()
+    return sorted(built.replace(boundary, b"boundary").split(b"\r\n"))
+
+
 class SendTemplatedEmailTests(SimpleTestCase):
     def test_it_takes_one_address_or_several(self) -> None:
         for to, wanted in (("bo@example.org", ["bo@example.org"]), (["a@b.org", "c@d.org"], ["a@b.org", "c@d.org"])):
-            with mock.patch("core.email.EmailMultiAlternatives.send", autospec=True) as send:
+            with mock.patch("core.email.TwoPartMail.send", autospec=True) as send:
                 send_templated_email("Welcome", "emails/welcome_email", CONTEXT, to)
             self.assertEqual(send.call_args.args[0].to, wanted)
