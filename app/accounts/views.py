@@ -89,10 +89,13 @@ class LoginView(RateLimitMixin, views.LoginView):
 
     # The stubs name another signature than Django has.
     def get_redirect_url(self) -> str:  # type: ignore[override]
-        # The one would be asked for by GET, which it refuses; the other lead here for ever.
         url = super().get_redirect_url()
-        path = f"{urlsplit(url).path.rstrip('/')}/"
-        return "" if path in (reverse("logout"), reverse("login")) else url
+        return "" if url and leads_nowhere(url) else url
+
+
+def leads_nowhere(url: str) -> bool:
+    """The one would be asked for by GET, which it refuses; the other lead here for ever."""
+    return f"{urlsplit(url).path.rstrip('/')}/" in (reverse("logout"), reverse("login"))
 
 
 class LogoutView(views.LogoutView):
