@@ -35,7 +35,7 @@ rounds that interleave: each round runs everybody once, the order rotates. Figur
 and the most. Ratios are what counts, taken within each round: the machine's noise hits both sides. Redis writes its AOF
 every second, PostgreSQL waits for the disk at each commit.
 
-`make bench ONLY='mails growth'` runs some of it and leaves this page as it is. `SERVICES=4 CONCURRENCY=25
+`make bench ONLY='mails growth'` runs some of it and leaves this page as it is. `SERVICES=2 CONCURRENCY=50
 POOL=threads` says what this service is taken to be best with, and `SECONDS=1` makes the runs of mails short, to see
 that all works."""
 

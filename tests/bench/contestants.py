@@ -8,9 +8,9 @@ from redis import Redis
 
 from tests.bench.stand import unit
 
-# What the service is thought to do best with; `make bench SERVICES=4 CONCURRENCY=25` tries others.
-SERVICES = int(os.environ.get("SERVICES") or 2)
-CONCURRENCY = int(os.environ.get("CONCURRENCY") or 50)
+# What the service is thought to do best with; `make bench SERVICES=2 CONCURRENCY=50` tries others.
+SERVICES = int(os.environ.get("SERVICES") or 4)
+CONCURRENCY = int(os.environ.get("CONCURRENCY") or 25)
 POOL = os.environ.get("POOL") or "threads"
 # The playbook's default for the queue `email`.
 DEFAULT = 20
