@@ -1,4 +1,5 @@
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from tests.integration.servers import Process, free_port, wait_until
 
 __all__ = ["driver", "screenshots"]
 
+# Seconds from the first answer until Django has looked at all files for the first time, on a busy machine. It takes
+# what is changed before for how it was, and does not reload.
+FIRST_LOOK = 3
+
 
 class Site(Process):
     """What `make dev` runs, in a session of its own as in a terminal."""
@@ -27,6 +32,7 @@ class Site(Process):
         super().__init__(["make", "dev", f"PORT={self.port}", *options], log, variables, tree)
         wait_until(self.answers_or_has_ended, "the site answers", 120)
         assert self.popen.poll() is None, self.output()
+        time.sleep(FIRST_LOOK)
 
     def answers_or_has_ended(self) -> bool:
         return self.popen.poll() is not None or self.status("/health/") == 200
