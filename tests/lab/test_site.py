@@ -1,6 +1,8 @@
 from lab import boot, console, machine, playbook, proof
 from lab.labs import Lab
 
+UNITS = "/etc/systemd/system"
+
 
 def test_site_yml_deploys_a_bare_machine(first_run: playbook.Progress) -> None:
     assert first_run.recap["saas"]["changed"] > 0
@@ -34,6 +36,20 @@ def test_it_foresees_what_a_changed_value_would_change(lab: Lab, first_run: play
     assert foreseen.changed != []
     assert "SystemMaxUse=900M" in log.read_text(encoding="utf-8")
     assert machine.execute(lab, "saas", "cat", file) == before
+
+
+def test_it_foresees_units_that_are_not_there_yet(lab: Lab, first_run: playbook.Progress) -> None:
+    """As before an upgrade that brings them."""
+    units = "flower.service saas-settle.service"
+    machine.execute(lab, "saas", "sh", "-c", f"cd {UNITS} && mv {units} /root && systemctl daemon-reload")
+    try:
+        with console.step("Foreseeing two units", "check mode"):
+            foreseen = playbook.run(lab, "site.yml", lab.directory / "units.log", "--check", "--tags=app,flower")
+    finally:
+        machine.execute(lab, "saas", "sh", "-c", f"cd /root && mv {units} {UNITS} && systemctl daemon-reload")
+
+    assert foreseen.changed != []
+    assert boot.deploy(lab).changed == []
 
 
 def test_a_stranger_can_register_and_gets_the_welcome_mail(lab: Lab, first_run: playbook.Progress) -> None:
