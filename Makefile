@@ -12,7 +12,7 @@ export REDIS_PORT := $(shell expr $(PORT) + 1 2>/dev/null)
 ROLES ?= $(notdir $(wildcard deploy/ansible/roles/*))
 LAB := PYTHONPATH=deploy $(BIN)/python -m lab
 # What every run proves there. The other files would take as long again; they passed there in parts, not as one run.
-PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_units site_watchdog)
+PROVED_ON_13 := $(patsubst %,tests/lab/test_%.py,site site_firewall site_logs site_nginx site_postgresql site_redis site_saas site_tls site_units site_watchdog)
 
 # On a machine of their own: after a deploy its journal is not what the others expect.
 RELEASES := tests/lab/test_release_load.py tests/lab/test_site_release.py tests/lab/test_site_rotate.py

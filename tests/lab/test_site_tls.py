@@ -8,7 +8,8 @@ import pytest
 
 from lab import console, paths, playbook, snapshot
 from lab.labs import FIRST_MACHINE, Lab
-from lab.shell import run
+from lab.shell import LabError, run
+from tests.deploy.test_preflight_tls import DAY, key, pem
 from tests.lab.hosts import do
 
 NAME = "app.saas.test"
@@ -23,6 +24,12 @@ echo '{"pebble": {"listenAddress": "127.0.0.1:14000", "certificate": "/run/pebbl
 echo 127.0.0.1 app.saas.test >>/etc/hosts
 systemd-run --quiet --unit pebble --setenv PEBBLE_VA_NOSLEEP=1 --setenv PEBBLE_WFE_NONCEREJECT=0 \\
     pebble -config /run/pebble/config.json
+"""
+
+# When it was started or loaded anew, and what its folder has.
+NGINX = """
+systemctl show --property=StateChangeTimestampMonotonic,MainPID nginx
+find /etc/nginx -printf '%p %T@\n' | sort
 """
 
 
@@ -57,6 +64,24 @@ def test_it_installs_a_provided_one(other_certificates: Lab) -> None:
     assert "PRIVATE KEY" not in (lab.directory / "tls.log").read_text()
     assert do(lab, "stat --format '%U %a' /etc/nginx/tls/provided/privkey.pem") == "root 600\n"
     assert "from the inventory" in do(lab, "saas status | grep certificate")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "sentence"),
+    [(pem(begins=-3 * DAY, ends=-DAY), "ended on"), (pem("other.example.org"), "is for other.example.org")],
+    ids=["expired", "other name"],
+)
+def test_one_that_will_not_do_leaves_nginx_alone(other_certificates: Lab, certificate: bytes, sentence: str) -> None:
+    lab = other_certificates
+    files = {name: lab.directory / f"unfit.{name}" for name in ("certificate", "key")}
+    files["certificate"].write_bytes(certificate)
+    files["key"].write_bytes(key())
+    before = shown(lab), do(lab, NGINX)
+
+    with pytest.raises(LabError, match=sentence):
+        deploy(lab, site_tls="provided", **{f"site_tls_{name}": str(path) for name, path in files.items()})
+
+    assert (shown(lab), do(lab, NGINX)) == before
 
 
 def test_an_authority_issues_and_renews_one(other_certificates: Lab) -> None:
