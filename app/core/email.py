@@ -29,7 +29,7 @@ class QuickPolicy(Compat32):
 class TwoPartMail(EmailMultiAlternatives):
     """Django's, built in half the time."""
 
-    def message(self) -> Any:  # type: ignore[override]  # the stubs leave out that its parts are Django's
+    def message(self) -> Any:  # type: ignore[override]  # the stubs have Django 6's `policy`
         message = super().message()
         message.policy = QuickPolicy()
         # Python would search the parts for the one that it makes up, though no part can have guessed it.

@@ -108,6 +108,8 @@ class EmailBackend(DjangoBackend):
 
     def hand_over(self, email_message: EmailMessage) -> bool:
         recipients = email_message.recipients()
+        if not recipients:
+            return False
         sender = envelope(email_message.from_email)
         with suppress(smtplib.SMTPException) if self.fail_silently else nullcontext():
             if all(address.rpartition("@")[0].isascii() for address in recipients):

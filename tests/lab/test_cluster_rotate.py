@@ -60,6 +60,7 @@ def test_the_old_values_are_refused_and_the_new_ones_accepted(cluster: Lab, rota
 
 
 def test_no_host_knows_an_old_value_but_the_key_that_signed(cluster: Lab, rotation: Rotation) -> None:
+    # Database and broker have no such files.
     settings = {host: do(cluster, "cat /etc/saas/*.env 2>/dev/null || true", host) for host in labs.CLUSTER}
 
     stale = {name for text in settings.values() for name in NAMES if rotation.old[name] in text}
@@ -140,6 +141,7 @@ def kill_it_half_way(cluster: Lab, stopped: Stopped) -> None:
 
 def wait_until_let_go(cluster: Lab) -> None:
     for host in cluster.machines:
+        # It exits with 3 for what is inactive, which is what is waited for.
         wait_until_shown(cluster, "systemctl is-active saas-deploy.service || true", "inactive", NOTICED, host)
 
 

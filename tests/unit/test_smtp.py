@@ -57,6 +57,12 @@ class EmailBackendTests(SimpleTestCase):
             with self.assertRaises(SMTPDataError):
                 EmailBackend().send_messages([mail])
 
+    def test_a_mail_to_nobody_is_not_sent(self) -> None:
+        connection = connected()
+
+        self.assertEqual(self.send("", connection), 0)
+        connection.sendmail.assert_not_called()
+
     def test_silence_after_the_mail_was_accepted_is_no_failure(self) -> None:
         connection = connected(quit=mock.Mock(side_effect=TimeoutError))
         connection.mails = MOST
