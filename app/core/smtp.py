@@ -1,7 +1,5 @@
-import logging
 import re
 import smtplib
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
 from email import message_from_bytes, policy
@@ -14,56 +12,14 @@ from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.core.mail.message import sanitize_address
 from django.utils.encoding import punycode
 
+from core.connections import Connection, TLSConnection
 from core.kept import Kept
 
-log = logging.getLogger(__name__)
-ACCEPTED = 250
 # Letters, digits and the like with single dots between, which is what most people have.
 PLAIN = re.compile(r"[\w+-]+(\.[\w+-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 kept = Kept()
-
-
-class Telling:
-    """Logs what the mail server answers about a mail: `sendmail` keeps it to itself."""
-
-    # The type checker does not know what this is mixed into, whence its being told to overlook each super().
-    mails = 0
-    # Of the present mail: whether the server may have it, and whether it has said so.
-    handed_over = accepted = False
-
-    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        self.handed_over = self.accepted = False
-        answer: tuple[int, bytes] = super().mail(sender, options)  # type: ignore[misc]
-        return answer
-
-    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        code, answer = super().rcpt(recip, options)  # type: ignore[misc]
-        if code != ACCEPTED:
-            tell(code, answer)
-        return code, answer
-
-    def data(self, msg: Any) -> tuple[int, bytes]:
-        self.handed_over = True
-        self.mails += 1
-        code, answer = super().data(msg)  # type: ignore[misc]
-        self.accepted = code == ACCEPTED
-        tell(code, answer)
-        return code, answer
-
-
-def tell(code: int, answer: bytes) -> None:
-    level = logging.INFO if code == ACCEPTED else logging.WARNING
-    log.log(level, "The mail server answered %s %s", code, answer.decode(errors="replace"))
-
-
-class PlainConnection(Telling, smtplib.SMTP):
-    pass
-
-
-class TLSConnection(Telling, smtplib.SMTP_SSL):
-    pass
 
 
 class EmailBackend(DjangoBackend):
@@ -75,7 +31,7 @@ class EmailBackend(DjangoBackend):
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
-        return TLSConnection if self.use_ssl else PlainConnection
+        return TLSConnection if self.use_ssl else Connection
 
     @property
     def server(self) -> tuple[object, ...]:

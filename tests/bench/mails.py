@@ -31,7 +31,8 @@ LIMIT = "smtplib, one connection"
 TEXT = """Each looks the user up in PostgreSQL, renders both templates and sends a mail of two parts. This service does
 so with durable delivery, the peers without. The workers are up and warm, and are held (SIGSTOP) while their queue is
 filled; the time counts from the first mail's begin until the last is answered. Every mail is counted at the server:
-once each, or the result is void. CPU is that of the workers' processes, at 0 ms."""
+once each, or the result is void. CPU is that of the workers' processes, at 0 ms. The server offers PIPELINING, as most
+do; Python's smtplib, and with it the peers, do not use it."""
 
 
 def amount(contestant: Contestant, delay: float, most: float) -> int:

@@ -11,7 +11,7 @@ PLACES = {
     "broker": ("/redis/", "/kombu/", "/core/broker.py"),
     "database": ("/django/db/", "/psycopg"),
     "building": ("/django/template/", "/email/", "/django/core/mail/message.py", "/core/email.py"),
-    "sending": ("/smtplib.py", "/django/core/mail/", "/core/smtp.py"),
+    "sending": ("/smtplib.py", "/django/core/mail/", "/core/smtp.py", "/core/connections.py"),
     "logging": ("/logging/", "/core/journal.py", "/config/logging.py"),
     "Celery and this service's tasks": ("/celery/", "/billiard/", "/vine/", "/django_guid/", "/app/core/"),
 }

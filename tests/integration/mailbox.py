@@ -21,6 +21,8 @@ class Mailbox:
         # The mail server's other end of each connection that brought a mail.
         self.peers: list[object] = []
         self.most = 1_000_000
+        # As most servers have it: commands may come together.
+        self.pipelining = True
         self.port = free_port()
         self.start()
 
@@ -34,6 +36,12 @@ class Mailbox:
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], *["250-PIPELINING"] * self.pipelining, responses[-1]]
 
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

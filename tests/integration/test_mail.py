@@ -4,11 +4,13 @@ import socket
 import uuid
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from smtplib import SMTPRecipientsRefused
 
 import pytest
 from django.test import override_settings
 
 from core.email import send_templated_email
+from core.kept import Kept
 from tests.integration.conftest import Environment, manage
 from tests.integration.mailbox import Mailbox, part
 from tests.integration.servers import Process, wait_until
@@ -27,6 +29,15 @@ def direct(mailbox: Mailbox) -> Iterator[None]:
         DEFAULT_FROM_EMAIL="Jörgs Dienst <noreply@example.org>",
     ):
         yield
+
+
+@pytest.fixture
+def answers(mailbox: Mailbox) -> Iterator[list[str]]:
+    """What the mail server says to the recipients that come next."""
+    replies: list[str] = []
+    mailbox.answer = lambda address: replies.pop(0) if replies else None
+    yield replies
+    mailbox.answer = lambda address: None
 
 
 def send(to: str, username: str = "bo") -> None:
@@ -84,6 +95,31 @@ def test_an_address_cannot_add_a_header(mailbox: Mailbox, address: str) -> None:
 
 
 @pytest.mark.usefixtures("direct")
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_it_arrives_whether_commands_may_come_together_or_not(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, pipelining: bool
+) -> None:
+    monkeypatch.setattr(mailbox, "pipelining", pipelining)
+    # A connection that is kept knows what the server offered before.
+    monkeypatch.setattr("core.smtp.kept", Kept())
+    send(f"pipelining-{pipelining}@example.org")
+
+    assert len(mailbox.to(f"pipelining-{pipelining}@example.org")) == 1
+
+
+@pytest.mark.usefixtures("direct")
+@pytest.mark.parametrize("reply", ["451 4.7.1 later", "550 5.1.1 no such user"])
+def test_after_a_refusal_the_next_mail_arrives(mailbox: Mailbox, answers: list[str], reply: str) -> None:
+    answers.append(reply)
+    with pytest.raises(SMTPRecipientsRefused, match=reply[:3]):
+        send(f"refused-{reply[:3]}@example.org")
+
+    send(f"next-{reply[:3]}@example.org")
+    assert not mailbox.to(f"refused-{reply[:3]}@example.org")
+    assert len(mailbox.to(f"next-{reply[:3]}@example.org")) == 1
+
+
+@pytest.mark.usefixtures("direct")
 def test_the_next_mail_goes_over_the_same_connection(mailbox: Mailbox) -> None:
     send("first@kept.example")
     send("second@kept.example")
@@ -117,15 +153,6 @@ def queue(environment: Environment) -> str:
     code = f"{IMPORTS}; user = User.objects.create_user('{name}', '{name}@example.org'); {DELAY}"
     manage(environment, "shell", "--no-imports", "-c", code)
     return f"{name}@example.org"
-
-
-@pytest.fixture
-def answers(mailbox: Mailbox) -> Iterator[list[str]]:
-    """What the mail server says to the recipients that come next."""
-    replies: list[str] = []
-    mailbox.answer = lambda address: replies.pop(0) if replies else None
-    yield replies
-    mailbox.answer = lambda address: None
 
 
 def test_it_is_tried_again_after_a_temporary_refusal(

@@ -9,7 +9,7 @@ from django.test import SimpleTestCase
 from accounts.fields import AddressValidator
 from core.email import TwoPartMail, send_templated_email
 from core.kept import IDLE, MOST, Kept
-from core.smtp import EmailBackend, PlainConnection, TLSConnection, envelope
+from core.smtp import EmailBackend, envelope
 
 CONTEXT = {"user": {"username": "bo"}, "login_url": "https://example.org/"}
 
@@ -24,7 +24,7 @@ class EmailBackendTests(SimpleTestCase):
 
     def send(self, to: str, connection: mock.Mock) -> int:
         backend = EmailBackend(host="mail.example.org")
-        with mock.patch("core.smtp.PlainConnection", return_value=connection):
+        with mock.patch("core.smtp.Connection", return_value=connection):
             return backend.send_messages([EmailMessage("Hello", "Hello", "noreply@example.org", [to])])
 
     def test_an_ascii_local_part_goes_djangos_way(self) -> None:
@@ -51,7 +51,7 @@ class EmailBackendTests(SimpleTestCase):
     def test_whoever_asks_for_silence_is_not_told_of_a_refusal(self) -> None:
         connection = connected(sendmail=mock.Mock(side_effect=SMTPDataError(554, b"No")))
 
-        with mock.patch("core.smtp.PlainConnection", return_value=connection):
+        with mock.patch("core.smtp.Connection", return_value=connection):
             mail = EmailMessage("Hello", "Hello", "noreply@example.org", ["bo@example.org"])
             self.assertEqual(EmailBackend(fail_silently=True).send_messages([mail]), 0)
             with self.assertRaises(SMTPDataError):
@@ -160,26 +160,6 @@ class KeptTests(SimpleTestCase):
         idle.quit.assert_called_once_with()
         busy.quit.assert_not_called()
         self.assertEqual(self.timer.call_count, 2)
-
-
-class TellingTests(SimpleTestCase):
-    def test_the_servers_answer_is_logged(self) -> None:
-        accepted = mock.patch("smtplib.SMTP.data", return_value=(250, b"2.0.0 Ok: queued as 4711"))
-        with accepted, self.assertLogs("core.smtp", "INFO") as logs:
-            PlainConnection().data("")
-
-        self.assertEqual(logs.output, ["INFO:core.smtp:The mail server answered 250 2.0.0 Ok: queued as 4711"])
-
-    def test_a_refusal_is_a_warning(self) -> None:
-        refused = mock.patch("smtplib.SMTP.rcpt", return_value=(550, b"No such user"))
-        with refused, self.assertLogs("core.smtp", "INFO") as logs:
-            TLSConnection().rcpt("bo@example.org")
-
-        self.assertEqual(logs.output, ["WARNING:core.smtp:The mail server answered 550 No such user"])
-
-    def test_the_recipients_that_are_taken_are_not_worth_a_line(self) -> None:
-        with mock.patch("smtplib.SMTP.rcpt", return_value=(250, b"Ok")), self.assertNoLogs("core.smtp"):
-            PlainConnection().rcpt("bo@example.org")
 
 
 class EnvelopeTests(SimpleTestCase):
