@@ -3,7 +3,7 @@ import os
 import sys
 from typing import Any
 
-from celery import Celery, Task
+from celery import Task
 from celery.signals import (
     beat_init,
     celeryd_init,
@@ -21,6 +21,7 @@ from django.db import close_old_connections
 from config.logging import stdout_is_journal
 from config.startup import load_settings
 from core import broker
+from core.publishing import QuickCelery
 
 log = logging.getLogger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -37,7 +38,7 @@ def refuse_wrong_settings(**kwargs: Any) -> None:
         sys.exit(f"Error: {error}")
 
 
-app = Celery("django_saas")
+app = QuickCelery("django_saas")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("core.durable.keeper:KeeperStep")
