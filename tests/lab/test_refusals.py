@@ -14,9 +14,9 @@ from lab.shell import LabError
 from tests.lab.hosts import do
 
 
-def refusal(lab: Lab, **variables: Any) -> str:
+def refusal(lab: Lab, *options: str, **variables: Any) -> str:
     with pytest.raises(LabError) as caught:
-        playbook.run(lab, "site.yml", lab.directory / "refusal.log", **variables)
+        playbook.run(lab, "site.yml", lab.directory / "refusal.log", *options, **variables)
     machine.execute(lab, "saas", "sh", "-c", "[ ! -e /etc/saas ] && [ ! -e /srv/saas ]")
     return " ".join(str(caught.value).split())
 
@@ -65,6 +65,23 @@ def test_it_tells_everything_that_is_wrong_with_a_host_at_once(lab: Lab) -> None
     assert re.search(r"The clock of saas is -1[12]\d s ahead", text)
     assert "that the site needs (port=program): 443=python3. Stop and disable" in text
     assert "site_domain is nowhere.saas.test, for which saas finds no address" in text
+
+
+def test_it_foresees_nothing_of_a_host_that_has_nothing_yet(lab: Lab) -> None:
+    text = refusal(lab, "--check", "--diff")
+
+    assert "saas has not been set up yet, and --check compares with what is there." in text
+    assert not lab.secrets.exists()
+
+
+def test_a_host_that_finds_itself_by_its_name_is_not_found_by_others(lab: Lab) -> None:
+    do(lab, "cp /etc/hosts /root/hosts; echo 127.0.1.1 here.saas.test >>/etc/hosts")
+    try:
+        text = refusal(lab, site_tls="acme", site_domain="here.saas.test")
+    finally:
+        do(lab, "cat /root/hosts >/etc/hosts; rm /root/hosts")
+
+    assert "site_domain is here.saas.test, for which saas finds only 127.0.1.1: the authority would not find" in text
 
 
 def test_it_refuses_a_second_beat(lab: Lab) -> None:

@@ -151,9 +151,13 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(lab: Lab, first: str) 
     hold = "saas release hold 0123456789ab --by somebody@elsewhere; sleep 600"
     do(lab, f"systemd-run --quiet --collect --unit elsewhere sh -c '{hold}'")
     wait_until_shown(lab, "systemctl is-active saas-deploy.service || true", "active")
+    limits = do(lab, "systemctl show --property=MemoryMax,TasksMax --value saas-deploy.service")
 
     with pytest.raises(LabError, match="deploy of 0123456789ab by somebody@elsewhere is under way since"):
         deploy(lab, releases.release("second"))
+
+    # As of the units that have a file.
+    assert "infinity" not in limits
 
     # Nor has it ended the first one's hold.
     assert do(lab, "systemctl is-active saas-deploy.service").strip() == "active"

@@ -1,6 +1,7 @@
 """The units as systemd has them, on a machine that does its work."""
 
 import pytest
+import yaml
 
 from lab import paths, proof
 from lab.labs import Lab
@@ -10,6 +11,10 @@ UNITS = sorted(
     path.name for path in (paths.ROOT / "deploy/systemd").iterdir() if path.is_file() and path.suffix != ".conf"
 )
 SERVICES = [unit for unit in UNITS if unit.endswith(".service")]
+LASTING = [
+    *("celery-beat.service", "celery-worker@.service", "flower.service", "gunicorn@.service"),
+    *("nginx.service", "postgresql@.service", "redis-server.service"),
+]
 # Ten times what `systemd-analyze security` calls the exposure.
 EXPOSURE = {**dict.fromkeys(SERVICES, 15), "nginx.service": 30, "postgresql@.service": 30}
 # In its unit's view of the file system, which not even root's other rights change.
@@ -36,7 +41,8 @@ def instance(lab: Lab, unit: str) -> str:
 
 
 def test_systemd_finds_nothing_wrong_with_them(working: Lab) -> None:
-    units = " ".join(instance(working, unit) for unit in [*UNITS, "nginx.service", "logrotate.timer"])
+    debians = ["nginx.service", "postgresql@.service", "redis-server.service", "nftables.service", "logrotate.timer"]
+    units = " ".join(instance(working, unit) for unit in [*UNITS, *debians])
 
     assert do(working, f"systemd-analyze verify --man=no {units}") == ""
 
@@ -80,17 +86,30 @@ def test_what_a_dependency_does_as_it_is_installed_it_does_without_root(working:
     assert do(working, "find /srv/saas/venvs ! -user root -o -perm /022 ! -type l") == ""
 
 
+@pytest.mark.parametrize("user", ["nobody", "www-data", "saas"])
+def test_no_file_tells_a_secret_to_anybody_but_root(working: Lab, user: str) -> None:
+    """Not even the service's own user: systemd reads its settings before it takes root's rights away."""
+    values = yaml.safe_load(working.secrets.read_text(encoding="utf-8")).values()
+    search = f"grep --recursive --files-with-matches --no-messages --fixed-strings -e {' -e '.join(values)}"
+
+    assert do(working, f"{search} /etc/saas").split()
+    # It fails where it finds nothing.
+    assert do(working, f"runuser -u {user} -- {search} /etc /opt /root /run /srv /tmp /usr/local /var || true") == ""
+
+
 def test_they_have_what_the_inventory_adds_to_the_settings(working: Lab) -> None:
     process = do(working, "systemctl show --property=MainPID --value celery-worker@email").strip()
 
     assert "DRAIN_SECONDS=299" in do(working, f"tr '\\0' '\\n' </proc/{process}/environ").splitlines()
 
 
-@pytest.mark.parametrize("unit", ["nginx.service", "postgresql@.service"])
-def test_those_of_debian_get_up_again(working: Lab, unit: str) -> None:
+@pytest.mark.parametrize("unit", LASTING)
+def test_they_get_up_again(working: Lab, unit: str) -> None:
     named = instance(working, unit)
+    before = int(do(working, f"systemctl show --property=NRestarts --value {named}"))
     do(working, f"systemctl kill --kill-whom main --signal KILL {named}")
 
-    wait_until_shown(working, f"systemctl show --property=SubState,NRestarts {named}", "NRestarts=1\nSubState=running")
+    up = f"NRestarts={before + 1}\nSubState=running"
+    wait_until_shown(working, f"systemctl show --property=SubState,NRestarts {named}", up)
 
     assert proof.wait_for(lambda: proof.visit(working).browser.get("/health/").ok, 60)
