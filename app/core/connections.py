@@ -12,7 +12,11 @@ ACCEPTED = 250
 # The other answer to a recipient who is taken: the server passes the mail on.
 TAKEN = {ACCEPTED, 251}
 GO_ON = 354
+# From here on a reply is a refusal, for now or for good.
+REFUSED = 400
 LEAVING = 421
+# Recipients whose replies surely have room on their way while nobody reads them.
+TOGETHER = 100
 Answer = tuple[int, bytes]
 
 
@@ -28,6 +32,8 @@ class Connection(smtplib.SMTP):
     held: list[str] | None = None
     sender = ""
     recipients: Sequence[str] = ()
+    # Who is not taken, and why, where the others are.
+    refused: dict[str, Answer]
 
     def sendmail(
         self,
@@ -40,9 +46,10 @@ class Connection(smtplib.SMTP):
         self.handed_over = self.accepted = False
         self.ehlo_or_helo_if_needed()
         self.sender, self.recipients = from_addr, [to_addrs] if isinstance(to_addrs, str) else to_addrs
-        self.held = [] if self.has_extn("pipelining") else None
+        self.refused = {}
+        self.held = [] if self.has_extn("pipelining") and len(self.recipients) <= TOGETHER else None
         try:
-            return super().sendmail(from_addr, to_addrs, msg, mail_options, rcpt_options)
+            return super().sendmail(from_addr, to_addrs, msg, mail_options, rcpt_options) | self.refused
         finally:
             self.held = None
 
@@ -85,18 +92,17 @@ class Connection(smtplib.SMTP):
         if sender[0] != ACCEPTED:
             error = smtplib.SMTPSenderRefused(*sender, self.sender)
         else:
-            refused = {
-                who: reply for who, reply in zip(self.recipients, recipients, strict=True) if reply[0] not in TAKEN
-            }
-            for reply in refused.values():
+            told = list(zip(self.recipients, recipients, strict=True))
+            self.refused = {recipient: reply for recipient, reply in told if reply[0] not in TAKEN}
+            for reply in self.refused.values():
                 tell(reply)
-            if all(who in refused for who in self.recipients):
-                error = smtplib.SMTPRecipientsRefused(refused)
+            if LEAVING in {code for code, _ in recipients} or not TAKEN & {code for code, _ in recipients}:
+                error = smtplib.SMTPRecipientsRefused(self.refused)
             elif go_on[0] != GO_ON:
                 error = smtplib.SMTPDataError(*go_on)
             else:
                 return
-        self.start_over(go_on)
+        self.start_over(recipients, go_on)
         raise error
 
     def replies(self, count: int) -> list[Answer]:
@@ -109,8 +115,12 @@ class Connection(smtplib.SMTP):
                 found += [found[-1]] * (count - len(found))
         return found
 
-    def start_over(self, go_on: Answer) -> None:
-        """A server that waits for a mail to nobody is told that it is empty."""
+    def start_over(self, recipients: list[Answer], go_on: Answer) -> None:
+        """A server that waits for a mail has to get an empty one, which is nobody's only where all were refused."""
+        if go_on[0] == GO_ON and any(code < REFUSED for code, _ in recipients):
+            # What is not ended is not delivered.
+            self.close()
+            return
         with suppress(smtplib.SMTPServerDisconnected):
             if go_on[0] == GO_ON:
                 self.send(quoted(b""))

@@ -17,8 +17,8 @@ from core.kept import Kept
 
 # Letters, digits and the like with single dots between, which is what most people have.
 PLAIN = re.compile(r"[\w+-]+(\.[\w+-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
-
-
+# From here on a reply is a refusal for good.
+FINAL = 500
 kept = Kept()
 
 
@@ -54,9 +54,9 @@ class EmailBackend(DjangoBackend):
     def _send(self, email_message: EmailMessage) -> bool:
         try:
             return self.hand_over(email_message)
-        except OSError:
+        except OSError as error:
             # A server may end a kept connection at any time. Before it has the mail, that is no failure.
-            if not self.reused or self.connection.sock or self.connection.handed_over:
+            if not self.reused or self.connection.sock or self.connection.handed_over or is_final(error):
                 raise
         self.connection, self.reused = None, False
         super().open()
@@ -92,6 +92,13 @@ class EmailBackend(DjangoBackend):
             connection.quit()
         except OSError:
             connection.close()
+
+
+def is_final(error: OSError) -> bool:
+    """The server has refused the mail for good, whatever else it said."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= FINAL for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= FINAL
 
 
 def envelope(address: str) -> str:

@@ -91,11 +91,42 @@ class PipeliningTests(SimpleTestCase):
 
         self.assertEqual(wire.written[1:], [b".\r\n", b"rset\r\n"])
 
+    def test_nobody_gets_an_empty_one_who_may_have_been_taken(self) -> None:
+        """An answer that is neither yes nor no, and a mail that the server waits for all the same."""
+        for replies in ([OK, "252 perhaps", GO_ON], ["252 perhaps", OK, GO_ON], ["what?", OK, GO_ON]):
+            with self.subTest(replies):
+                connection, wire = connected(*replies)
+                refusal(connection, BO)
+
+                self.assertEqual(len(wire.written), 1)
+                self.assertIsNone(connection.sock)
+
+    def test_an_address_that_stands_there_twice_gets_the_mail_where_it_is_taken_once(self) -> None:
+        connection, wire = connected(OK, OK, LATER, GO_ON, OK)
+
+        self.assertEqual(connection.sendmail(SENDER, [BO, BO], MESSAGE), {BO: (451, b"later")})
+        self.assertEqual(wire.written[1], ON_THE_WIRE)
+
+    def test_a_leave_that_is_taken_amid_the_recipients_is_a_refusal_of_the_others(self) -> None:
+        told = []
+        for pipelining in (False, True):
+            connection, _ = connected(OK, OK, LEAVING, pipelining=pipelining)
+            told.append(vars(refusal(connection, BO, AL)))
+
+        self.assertEqual(told[0], told[1])
+
+    def test_very_many_recipients_are_asked_for_one_by_one(self) -> None:
+        connection, wire = connected(OK, *[OK] * 101, GO_ON, OK)
+        connection.sendmail(SENDER, [BO] * 101, MESSAGE)
+
+        self.assertEqual(len(wire.written), 1 + 101 + 2)
+
     def test_one_recipient_of_two_gets_the_mail_and_the_other_is_told_of(self) -> None:
         connection, wire = connected(OK, NOBODY, OK, GO_ON, OK)
         with self.assertLogs("core.connections", "WARNING") as logs:
-            connection.sendmail(SENDER, [BO, AL], MESSAGE)
+            refused = connection.sendmail(SENDER, [BO, AL], MESSAGE)
 
+        self.assertEqual(refused, {BO: (550, b"no such user")})
         self.assertEqual(wire.written[1], ON_THE_WIRE)
         self.assertEqual(logs.output, ["WARNING:core.connections:The mail server answered 550 no such user"])
 

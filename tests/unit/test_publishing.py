@@ -38,6 +38,11 @@ class MessageTests(SimpleTestCase):
         self.assertEqual((shown["argsrepr"], shown["kwargsrepr"]), ("('***',)", ""))
 
 
+class QueueTests(SimpleTestCase):
+    def test_those_of_the_site_need_no_declaration(self) -> None:
+        self.assertEqual({queue.exchange.type for queue in celery_app.amqp.queues.values()}, {"direct"})
+
+
 class DeclareTests(SimpleTestCase):
     def setUp(self) -> None:
         eager, celery_app.conf.task_always_eager = celery_app.conf.task_always_eager, False

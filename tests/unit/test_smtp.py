@@ -102,13 +102,17 @@ class EmailBackendTests(SimpleTestCase):
             self.send("al@example.org", fresh)
         fresh.sendmail.assert_not_called()
 
-    def test_a_refusal_over_a_kept_connection_is_one(self) -> None:
-        connection = connected()
-        self.send("bo@example.org", connection)
-        connection.sendmail.side_effect = SMTPRecipientsRefused({"al@example.org": (550, b"No such user")})
+    def test_a_refusal_over_a_kept_connection_is_one_even_if_it_is_ended_then(self) -> None:
+        for error in (SMTPRecipientsRefused({"al@example.org": (550, b"No such user")}), SMTPDataError(554, b"No")):
+            for sock in (mock.Mock(), None):
+                with self.subTest(error=error, sock=sock), mock.patch("core.smtp.kept", Kept()):
+                    connection, fresh = connected(), connected()
+                    self.send("bo@example.org", connection)
+                    connection.sendmail.side_effect, connection.sock = error, sock
 
-        with self.assertRaises(SMTPRecipientsRefused):
-            self.send("al@example.org", connected())
+                    with self.assertRaises(type(error)):
+                        self.send("al@example.org", fresh)
+                    fresh.sendmail.assert_not_called()
 
     def test_a_new_connection_that_fails_is_not_tried_again(self) -> None:
         connection = connected()
