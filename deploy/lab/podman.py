@@ -30,8 +30,10 @@ def ensure_running(container: str, *run_args: str) -> bool:
 
 
 def remove(*containers: str) -> None:
-    if containers:
-        podman("rm", "--force", "--volumes", "--time", "0", *containers)
+    """On a busy computer a machine may take longer to die than podman waits; the second time it is dead."""
+    command = ("rm", "--force", "--ignore", "--volumes", "--time", "0", *containers)
+    if containers and not succeeds(*command):
+        podman(*command)
 
 
 def limits() -> list[str]:

@@ -25,14 +25,21 @@ PROCESSES = ours("this service, prefork -c2", 1, 2, "prefork")
 SAME = ours("this service, 2 services of 25 threads", 2, 25, "threads")
 BEST = ours(f"this service at its best, {SERVICES} × {CONCURRENCY}, {POOL}", SERVICES, CONCURRENCY, POOL)
 PEERS_SAME = (dramatiq("dramatiq, 2 processes of 25 threads", 2, 25), huey("huey, 50 threads", "thread", 50))
-PEERS = (*PEERS_SAME, dramatiq("dramatiq, 2 processes of 50 threads", 2, 50), rq("rq, 4 workers", 4), TUTORIAL)
+PEERS = (
+    *PEERS_SAME,
+    dramatiq("dramatiq, 2 processes of 50 threads", 2, 50),
+    dramatiq("dramatiq, 4 processes of 25 threads", 4, 25),
+    rq("rq, 4 workers", 4),
+    TUTORIAL,
+)
 ALL = (DEFAULT, PROCESSES, SAME, BEST, *PEERS)
 LIMIT = "smtplib, one connection"
 TEXT = """Each looks the user up in PostgreSQL, renders both templates and sends a mail of two parts. This service does
 so with durable delivery, the peers without. The workers are up and warm, and are held (SIGSTOP) while their queue is
 filled; the time counts from the first mail's begin until the last is answered. Every mail is counted at the server:
 once each, or the result is void. CPU is that of the workers' processes, at 0 ms. The server offers PIPELINING, as most
-do; Python's smtplib, and with it the peers, do not use it."""
+do; Python's smtplib, and with it the peers, do not use it. At their best both sides have 100 in flight; who is the best
+peer is found anew at each delay."""
 
 
 def amount(contestant: Contestant, delay: float, most: float) -> int:

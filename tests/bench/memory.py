@@ -49,9 +49,17 @@ def told(programs: dict[str, list[tuple[str, float]]]) -> Section:
     total = sum(sums.values())
     progress(f"    {total:.0f} MB")
     rows = [[name, "together", f"**{megabytes:.1f}**"] for name, megabytes in {**sums, "all": total}.items()]
-    rows += [[name, what, f"{megabytes:.1f}"] for name, found in programs.items() for what, megabytes in found]
+    rows += [[name, what, f"{megabytes:.1f}"] for name, found in programs.items() for what, megabytes in alike(found)]
     asked = Requirement("memory of the stack at rest, without nginx", "PSS", [total], at_most=MOST, unit="MB")
     return Section("Memory", TEXT, ("program", "process", "PSS, MB"), rows, [asked])
+
+
+def alike(found: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Processes of the same name together."""
+    sums: dict[str, list[float]] = {}
+    for what, megabytes in found:
+        sums.setdefault(what, []).append(megabytes)
+    return [(f"{len(each)} × {what}" if len(each) > 1 else what, sum(each)) for what, each in sums.items()]
 
 
 def pss(pid: int) -> float:

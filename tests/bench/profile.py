@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bench.contestants import Contestant, ours
 from tests.bench.mails import drained, warm_up
 from tests.bench.processes import cpu
-from tests.bench.report import Section, figure
+from tests.bench.report import Section, figure, spread
 from tests.bench.rounds import Running, progress
 from tests.bench.shares import split, within
 from tests.bench.stand import Stand
@@ -16,8 +16,9 @@ from tests.integration.servers import wait_until
 MAILS = 400
 SOLO = ours("solo", 1, 1, "solo")
 TEXT = """One worker, `-P solo`, at 0 ms, first as it is and then under cProfile, whose shares are applied to the CPU of
-the first; it makes code of many small calls look dearer than it is. What built-in functions and the standard library
-take is their callers'."""
+the first thread; it makes code of many small calls look dearer than it is, and what waits for the network cheaper. What
+built-in functions and the standard library take is their callers'. Building and sending are measured by themselves too,
+one mail after the other in a loop."""
 RECORD = "the durable record: its claim and its end, whatever of the above they take"
 
 
@@ -29,7 +30,8 @@ def run(stand: Stand, rounds: int) -> Section:
     milliseconds(stand, Contestant("profiled", "ours", (command,), 1, SOLO.keys))
     wait_until(path.exists, "the profile is written", 60)
     progress(f"    {figure(spent)} ms of CPU for each mail")
-    return Section("Where a mail's CPU goes", TEXT, ("what", "share", "CPU per mail, ms"), rows(path, spent))
+    found = [*rows(path, spent), *alone(stand, rounds)]
+    return Section("Where a mail's CPU goes", TEXT, ("what", "share", "CPU per mail, ms"), found)
 
 
 def rows(path: Path, spent: float) -> list[list[str]]:
@@ -40,6 +42,12 @@ def rows(path: Path, spent: float) -> list[list[str]]:
     parts["all"] = total
     parts[RECORD] = within(stats, "/core/durable/", ("claim", "end"))
     return [[name, f"{part / total:.0%}", f"{part / total * spent:.2f}"] for name, part in parts.items()]
+
+
+def alone(stand: Stand, rounds: int) -> list[list[str]]:
+    stand.sink.count_anew(0)
+    found = [stand.run(stand.ours, "parts", 2000) for _ in range(rounds)]
+    return [[f"{part}, in a loop", "", spread([each[part] for each in found])] for part in ("building", "sending")]
 
 
 def milliseconds(stand: Stand, contestant: Contestant) -> float:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from tests.bench.mails import DEFAULT
+from tests.bench.processes import cpu
 from tests.bench.report import Requirement, Samples, Section, percentile, ratios, spread
 from tests.bench.rounds import Running, progress
 from tests.bench.stand import Stand
@@ -21,22 +22,24 @@ numbers = count()
 TEXT = f"""{CLIENTS} clients register one account after the other, {TURNS} times for {SECONDS} s in each round, in turns
 with the other side, against Gunicorn as its unit file runs it ({PROCESSES} processes of {THREADS} threads, the
 playbook's default here), while the default worker sends the mails to a server that takes 1000 ms over each.
-Milliseconds of the POST alone, its password hashed with Argon2."""
+Milliseconds of the POST alone, its password hashed with Argon2; CPU is that of Gunicorn's processes."""
 
 
 class Tally:
     def __init__(self) -> None:
         self.found: dict[int, Samples] = {percent: defaultdict(list) for percent in PERCENTILES}
+        self.cpu: Samples = defaultdict(list)
         self.void: list[str] = []
 
-    def add(self, site: str, load: Load) -> None:
+    def add(self, site: str, load: Load, spent: float) -> None:
+        self.cpu[site].append(spent / len(load.seconds) * 1000)
         for percent in PERCENTILES:
             self.found[percent][site].append(percentile(load.seconds, percent) * 1000)
         self.void += [f"{site} answered {status}" for status in load.failures]
         progress(f"    {len(load.seconds)} registrations, half within {self.found[50][site][-1]:.0f} ms")
 
     def row(self, site: str) -> list[str]:
-        return [site, *(spread(self.found[percent][site]) for percent in PERCENTILES)]
+        return [site, *(spread(self.found[percent][site]) for percent in PERCENTILES), spread(self.cpu[site])]
 
     def asked(self, percent: int) -> Requirement:
         values = ratios(self.found[percent][OURS], self.found[percent][QUIET])
@@ -52,9 +55,10 @@ def run(stand: Stand, rounds: int) -> Section:
             keep_asking(visitors(web), 302, 2)
         for number in range(rounds):
             progress(f"Registration, round {number + 1} of {rounds}: both, {TURNS} times in turns")
+            before = {site: cpu(web.process.popen.pid) for site, web in webs.items()}
             for site, load in loads(webs).items():
-                tally.add(site, load)
-    head = (f"POST {PATH}", *(f"p{percent}, ms" for percent in PERCENTILES))
+                tally.add(site, load, cpu(webs[site].process.popen.pid) - before[site])
+    head = (f"POST {PATH}", *(f"p{percent}, ms" for percent in PERCENTILES), "CPU, ms")
     rows = [tally.row(site) for site in (OURS, QUIET)]
     return Section("Registration", TEXT, head, rows, [tally.asked(percent) for percent in PERCENTILES], tally.void)
 

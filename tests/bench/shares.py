@@ -15,6 +15,8 @@ PLACES = {
     "logging": ("/logging/", "/core/journal.py", "/config/logging.py"),
     "Celery and this service's tasks": ("/celery/", "/billiard/", "/vine/", "/django_guid/", "/app/core/"),
 }
+# Helpers of several.
+NOBODYS = ("/email/utils.py", "/email/_parseaddr.py")
 OTHER = "other"
 # So deep does a chain of functions that are nobody's own go at most.
 DEPTH = 30
@@ -23,6 +25,8 @@ Shares = dict[str, float]
 
 
 def place(function: Function) -> str | None:
+    if function[0].endswith(NOBODYS):
+        return None
     return next((name for name, parts in PLACES.items() if any(part in function[0] for part in parts)), None)
 
 

@@ -25,7 +25,9 @@ STATS = {
 
 
 def test_each_function_is_somebodys_or_nobodys() -> None:
-    assert [place(function) for function in (SEND, QUERY, WRITE)] == ["sending", "database", None]
+    parse: Function = ("/lib/python3.11/email/utils.py", 1, "parseaddr")
+
+    assert [place(function) for function in (SEND, QUERY, WRITE, parse)] == ["sending", "database", None, None]
 
 
 def test_what_is_nobodys_is_its_callers_in_proportion() -> None:
