@@ -203,6 +203,7 @@ if CELERY_TASK_SOFT_TIME_LIMIT >= CELERY_TASK_TIME_LIMIT:
 CELERY_TASK_MAX_RETRIES = env.integer("CELERY_TASK_MAX_RETRIES", 3, minimum=0)
 CELERY_TASK_DEFAULT_RETRY_DELAY = env.integer("CELERY_TASK_DEFAULT_RETRY_DELAY", 60)
 CELERY_RESULT_EXPIRES = env.integer("CELERY_RESULT_EXPIRES", 3600)
+# 2 and 8 are as fast, 1 has threads wait for their next message (docs/scaling.md).
 CELERY_WORKER_PREFETCH_MULTIPLIER = env.integer("CELERY_PREFETCH_MULTIPLIER", 4, minimum=0)
 CELERY_WORKER_MAX_TASKS_PER_CHILD = env.integer("CELERY_MAX_TASKS_PER_CHILD", 1000)
 # A worker keeps its connections to the database, as web processes do; `config.celery` ends what is too old or broken.
