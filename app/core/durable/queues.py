@@ -15,6 +15,8 @@ from core.models import TaskRecord
 SPREAD = 60
 # Seconds. A worker that lives has renewed the lease of what it has fetched by then.
 RENEWED = 15
+# Seconds. A worker takes a message out of its queue and notes then that it has it: in between it is nowhere.
+ON_ITS_WAY = 0.2
 # Batches: more than that is not read of one queue.
 MOST = 20
 Message = dict[str, Any]
@@ -51,6 +53,7 @@ class Queues:
     def find_fetched(self) -> set[str]:
         if not isinstance(self.channel, broker.Channel):
             return set()
+        time.sleep(ON_ITS_WAY)
         return {message_id_of(message) for message in self.channel.fetched_since(time.time() - RENEWED)}
 
     def look_since(self, queue: str, priority: int) -> float | None:
