@@ -1,10 +1,13 @@
 from datetime import timedelta
+from unittest import mock
 
 from django.utils.timezone import now
 
 from config.celery import app
+from core.broker import Channel
 from core.durable import outbox
 from core.durable.queues import MOST, Queues
+from core.durable.sweeper import find_missing
 from core.models import TaskRecord
 from tests.unit.durable import DurableCase, State, record
 
@@ -41,3 +44,19 @@ class QueueTests(DurableCase):
 
     def test_what_was_sent_long_after_it_need_not_be_read(self) -> None:
         self.assertEqual(self.missing([*self.mixed[2:], *self.sent(61, 2 * MOST)]), self.mixed[:1])
+
+
+class FetchedTests(DurableCase):
+    def test_one_that_a_worker_is_about_to_note_is_not_missing(self) -> None:
+        """It is in no queue any more, and will be known to be fetched in a moment."""
+        row = record(State.PUBLISHED, sent_at=now())
+        channel = mock.Mock(spec=Channel)
+        channel.oldest.return_value = channel.fetched_since.return_value = []
+
+        def note(seconds: float) -> None:
+            channel.fetched_since.return_value = [{"headers": {"id": str(row.pk)}}]
+
+        with mock.patch("core.durable.queues.time.sleep", side_effect=note):
+            self.assertEqual(find_missing(Queues(mock.Mock(default_channel=channel), 2), [row]), [])
+        channel.fetched_since.return_value = []
+        self.assertEqual(find_missing(Queues(mock.Mock(default_channel=channel), 2), [row]), [row])
