@@ -21,7 +21,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 
 cp cert.pem /usr/local/share/ca-certificates/pebble.crt && update-ca-certificates
 echo '{"pebble": {"listenAddress": "127.0.0.1:14000", "certificate": "/run/pebble/cert.pem",
        "privateKey": "/run/pebble/key.pem", "httpPort": 80, "tlsPort": 443}}' >config.json
-echo 127.0.0.1 app.saas.test >>/etc/hosts
+echo $(hostname --all-ip-addresses | cut -d ' ' -f 1) app.saas.test >>/etc/hosts
 systemd-run --quiet --unit pebble --setenv PEBBLE_VA_NOSLEEP=1 --setenv PEBBLE_WFE_NONCEREJECT=0 \\
     pebble -config /run/pebble/config.json
 """
