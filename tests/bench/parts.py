@@ -12,8 +12,8 @@ django.setup()
 
 from django.core.mail.backends.base import BaseEmailBackend  # noqa: E402 - Django is set up first
 
-from accounts.models import User  # noqa: E402
-from core.email import send_templated_email  # noqa: E402
+from accounts.models import User  # noqa: E402 - likewise
+from core.email import send_templated_email  # noqa: E402 - likewise
 
 
 class Builder(BaseEmailBackend):
