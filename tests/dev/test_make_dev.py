@@ -123,7 +123,9 @@ def test_ctrl_c_while_it_starts_is_quiet(site: Site, tmp_path: Path, seconds: fl
     started.send(signal.SIGINT)
     started.popen.wait(10)
 
-    assert "Traceback" not in started.output()
+    output = started.output()
+    # For a few milliseconds Python starts, and nothing of this project runs that could be quiet.
+    assert "Traceback" not in output or "Failed to import the site module" in output
     wait_until(lambda: not site.left(), "nothing of it is left", 5)
 
 

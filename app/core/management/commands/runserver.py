@@ -1,4 +1,5 @@
 import os
+import signal
 from typing import Any
 
 from django.conf import settings
@@ -18,8 +19,11 @@ class Command(StaticFilesCommand):
         parser.add_argument("--demo", action="store_true", help="Prepare the database first, as the command demo does.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Once, and not again with each reload.
-        if options["demo"] and DJANGO_AUTORELOAD_ENV not in os.environ:
+        if DJANGO_AUTORELOAD_ENV in os.environ:
+            # It has nothing to clean up, and a KeyboardInterrupt may get lost, as in manage.py.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        elif options["demo"]:
+            # Once, and not again with each reload.
             call_command("demo")
         super().handle(*args, **options)
 
