@@ -18,7 +18,7 @@ from tests.integration.conftest import Environment, Start, manage
 from tests.integration.servers import APP, ROOT, Postgres, Process, Redis, wait_until
 
 MILLION = 1_000_000
-# Long enough that whoever wakes a second later still has its part.
+# Three batches.
 BACKLOG = 3000
 INSERT = """
     INSERT INTO core_taskrecord (id, task, queue, payload, state, created_at, due_at, closed_at,
@@ -141,6 +141,12 @@ def count(postgres: Postgres, sql: bytes) -> int:
     return int(row[0]) if row else 0
 
 
+def waiting_for_a_lock(postgres: Postgres) -> int:
+    with postgres.connect() as connection:
+        row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def sweeping_worker(start: Start, name: str) -> Process:
     process = start("celery", "-A", "config", "worker", "-Q", "celery", "-c", "1", "-n", name, "-l", "info")
     wait_until(lambda: " ready." in process.output(), "the worker is ready")
@@ -151,10 +157,11 @@ def test_two_live_workers_publish_each_call_of_a_backlog_once_and_run_it_once(
     start: Start, postgres: Postgres, sender: Celery, empty: None
 ) -> None:
     workers = [sweeping_worker(start, name) for name in ("one@a", "other@b")]
-    with postgres.connect() as connection:
+    with postgres.connect() as connection, connection.transaction():
         connection.execute(INSERT, {"payload": PAYLOAD, "state": "waiting", "count": BACKLOG})
-        # Both know by then when it is due, and begin at the same time.
-        connection.execute("UPDATE core_taskrecord SET due_at = now() + interval '30 seconds'")
+        # Both begin at the same time: when this lock ends.
+        connection.execute("LOCK TABLE core_taskrecord IN EXCLUSIVE MODE")
+        wait_until(lambda: waiting_for_a_lock(postgres) == 2, "both want to sweep", 60)
     wait_until(lambda: not count(postgres, b"state = 'waiting'"), "all is published", 60)
     for _ in range(3):
         with postgres.connect() as connection:
