@@ -237,6 +237,24 @@ def test_it_tells_what_has_another_form_than_the_files_it_is_written_to(tmp_path
     assert "vm cannot be reached over SSH" in output
 
 
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        {"celery_worker_instances": "[{'name': 'a', 'queues': ['email', 'celery']}]"},
+        {"celery_worker_instances": "['email', {'queues': ['email'], 'concurrency': 1}]"},
+        {"celery_worker_instances": "5"},
+        {"more_services": "['x', {'servers': ['vm']}]", "firewall_ssh_ports": "22", "redis_queues": "7"},
+    ],
+)
+def test_a_malformed_list_hides_nothing(tmp_path: Path, malformed: dict[str, str]) -> None:
+    wrong = {"gunicorn_workers": "0", "redis_maxmemory": "lots"}
+
+    _, output = run(tmp_path, inventory(GOOD | wrong | malformed, GROUPS))
+
+    assert 'gunicorn_workers is "0"' in output
+    assert 'redis_maxmemory is "lots"' in output
+
+
 def test_it_tells_texts_from_lists_and_mappings(tmp_path: Path) -> None:
     texts = {"redis_queues": "celery,email", "app_settings": "DRAIN_SECONDS=60", "operations_oldest_task": "120 900"}
 

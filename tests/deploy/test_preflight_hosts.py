@@ -58,6 +58,15 @@ def test_it_tells_a_queue_that_no_worker_consumes(tmp_path: Path, instances: str
     assert f"No worker consumes {idle}, and what is sent there would wait for ever." in output
 
 
+@pytest.mark.parametrize("instances", ["['email']", "[{'name': 'a', 'concurrency': 1}]"])
+def test_what_an_entry_without_queues_consumes_is_not_guessed(tmp_path: Path, instances: str) -> None:
+    code, output = run(tmp_path, inventory(GOOD | {"celery_worker_instances": instances}, GROUPS))
+
+    assert code == 2
+    assert "celery_worker_instances" in output
+    assert "No worker consumes" not in output
+
+
 OTHER = "other ansible_host=127.0.0.1 ansible_port=1"
 
 
