@@ -37,6 +37,8 @@ def run(path: Path, text: str, *arguments: str) -> tuple[int, str]:
 MALFORMED = [
     ("site_domain", "https://app.example.org", "without https://"),
     ("site_domain", "App.example.org:8443", "without a port"),
+    ("site_domain", "300.1.1.1", "or the IPv4 address"),
+    ("site_domain", "10.1", "or the IPv4 address"),
     ("site_email_url", "smtp.example.org", "smtp+tls://user:password@host:587"),
     ("site_email_url", "smtp://host:port", "smtp+tls://user:password@host:587"),
     ("site_email_url", "smtp://host:99999", "the port is 1 to 65535"),
@@ -219,9 +221,16 @@ MISFORMED = {
     "gunicorn_workers": "0",
     "gunicorn_threads": "0",
     "logging_journal_max_use": '"1G\\nForwardToSyslog=yes"',
+    "nginx_certificate_days": "0",
+    "operations_broker_memory": "[70]",
+    "operations_disk_free": "['15', '5']",
     "postgresql_database": '"saas; x"',
+    "postgresql_max_connections": "1000000",
+    "postgresql_web_connections": "-2",
+    "postgresql_worker_connections": "0",
     "postgresql_web_statement_timeout": "soon",
     "redis_maxmemory": '"256mb\\nrequirepass x"',
+    "secrets_length": "4",
     "sentry_dsn": '"https://k@sentry.example.org/1 ALLOWED_HOSTS=*"',
 }
 
@@ -247,12 +256,12 @@ def test_it_tells_what_has_another_form_than_the_files_it_is_written_to(tmp_path
     ],
 )
 def test_a_malformed_list_hides_nothing(tmp_path: Path, malformed: dict[str, str]) -> None:
-    wrong = {"gunicorn_workers": "0", "redis_maxmemory": "lots"}
+    wrong = {"gunicorn_workers": "0", "redis_maxmemory": "10"}
 
     _, output = run(tmp_path, inventory(GOOD | wrong | malformed, GROUPS))
 
     assert 'gunicorn_workers is "0"' in output
-    assert 'redis_maxmemory is "lots"' in output
+    assert 'redis_maxmemory is "10" (10mb or more, such as 256mb or 2gb)' in output
 
 
 def test_it_tells_texts_from_lists_and_mappings(tmp_path: Path) -> None:
@@ -312,9 +321,13 @@ def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
 
 
 def test_what_the_inventory_makes_of_facts_is_left_to_the_roles(tmp_path: Path) -> None:
-    code, output = run(tmp_path, inventory(GOOD | {"gunicorn_threads": "{{ ansible_facts.nonsense }}"}, GROUPS))
+    values = {"gunicorn_threads": "{{ ansible_facts.nonsense }}", "gunicorn_workers": "0"}
+
+    code, output = run(tmp_path, inventory(GOOD | values, GROUPS))
 
     assert code == 2
+    assert 'gunicorn_workers is "0"' in output
+    assert "gunicorn_threads is" not in output
     assert "vm cannot be reached over SSH" in output
 
 
