@@ -224,7 +224,6 @@ MISFORMED = {
     "nginx_certificate_days": "0",
     "operations_broker_memory": "[70]",
     "operations_disk_free": "['15', '5']",
-    "postgresql_database": '"saas; x"',
     "postgresql_max_connections": "1000000",
     "postgresql_web_connections": "-2",
     "postgresql_worker_connections": "0",

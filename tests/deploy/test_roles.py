@@ -95,6 +95,19 @@ def test_the_broker_knows_the_queues_of_the_application() -> None:
     assert known == [queue.name for queue in settings.CELERY_TASK_QUEUES]
 
 
+def test_everybody_uses_the_database_that_is_made() -> None:
+    tasks = yaml.safe_load((DEPLOY / "ansible/roles/postgresql/tasks/main.yml").read_text())
+    made = [
+        task["community.postgresql.postgresql_db"]["name"]
+        for task in tasks
+        if "community.postgresql.postgresql_db" in task
+    ]
+    environments = "".join(file.read_text() for file in DEPLOY.glob("ansible/roles/*/templates/etc/saas/*.env.j2"))
+    used = re.findall(r"^DATABASE_URL=.*/(.*?){{ site_database_options }}$", environments, re.MULTILINE)
+
+    assert used == made * 3
+
+
 @pytest.mark.parametrize("model", [MigrationRecorder.Migration, MigrationNote])
 def test_a_table_of_migrations_is_the_one_that_django_would_make(model: type[Model]) -> None:
     tables = load(DEPLOY / "ansible/roles/postgresql/vars/main.yml")["__postgresql_migrations"]
