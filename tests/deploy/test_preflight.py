@@ -43,6 +43,8 @@ MALFORMED = [
     ("site_email_url", "smtp://host:port", "smtp+tls://user:password@host:587"),
     ("site_email_url", "smtp://host:99999", "the port is 1 to 65535"),
     ("site_email_url", "smtp://user:pass#word@host", "percent-encoded"),
+    ("site_email_url", "smtp://user:hunter2@smtp.example.org:25", "to another machine in the clear"),
+    ("site_email_url", "smtp://user:hunter2@localhost.example.org", "to another machine in the clear"),
     ("site_default_from_email", "hello", "neither hello@example.org nor Some Name"),
     ("site_admin_email", "admin", "no e-mail address"),
     ("site_tls", "maybe", "it can be selfsigned or provided or acme"),
@@ -153,14 +155,16 @@ def test_it_goes_on_with_what_they_can_be_given(tmp_path: Path) -> None:
     assert "more_services" not in output
 
 
-def test_provided_means_by_absolute_paths(tmp_path: Path) -> None:
-    files = {"site_tls": "provided", "site_tls_certificate": "site.pem", "site_tls_key": "site.key"}
+@pytest.mark.parametrize(("certificate", "key"), [("site.pem", "site.key"), ("", "")])
+def test_provided_means_by_absolute_paths(tmp_path: Path, certificate: str, key: str) -> None:
+    files = {"site_tls": "provided", "site_tls_certificate": certificate, "site_tls_key": key}
 
     code, output = run(tmp_path, inventory(GOOD | files, GROUPS))
 
     assert code == 2
-    assert 'site_tls_certificate is "site.pem"; with site_tls "provided" it is the absolute path' in output
-    assert 'site_tls_key is "site.key"; with site_tls "provided" it is the absolute path' in output
+    assert f'site_tls_certificate is "{certificate}"; with site_tls "provided" it is the absolute path' in output
+    assert f'site_tls_key is "{key}"; with site_tls "provided" it is the absolute path' in output
+    assert "cannot be read" not in output
 
 
 def test_an_authority_is_asked_for_a_name_and_not_for_an_address(tmp_path: Path) -> None:
@@ -310,12 +314,14 @@ def test_it_takes_what_the_documents_show(tmp_path: Path) -> None:
         "logging_journal_max_use": "500M",
         "redis_maxmemory": "2gb",
         "sentry_dsn": "https://key@sentry.example.org/1",
+        "site_email_url": "smtp://user:hunter2@localhost:1025",
     }
 
     _, output = run(tmp_path, inventory(GOOD | values, GROUPS))
 
     assert "vm cannot be reached over SSH" in output
     assert "does not have the form" not in output
+    assert "site_email_url" not in output
     assert "the application would not start with" not in output
 
 
