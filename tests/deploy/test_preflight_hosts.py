@@ -1,5 +1,6 @@
 """What site.yml says to hosts that do not go together, and what a run for some of them asks of the others."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,43 @@ def test_a_run_for_one_host_makes_no_new_secrets(tmp_path: Path) -> None:
     assert sentence in run(tmp_path, text, "--limit", "vm")[1]
     file.touch()
     assert sentence not in run(tmp_path, text, "--limit", "vm")[1]
+
+
+# This computer in a host's place, as who runs the tests: an address that is none keeps the run from going on.
+HERE = "vm ansible_connection=local ansible_become=false"
+STOPPED = {"site_admin_email": "nobody"}
+
+
+def pretend(path: Path, monkeypatch: pytest.MonkeyPatch, program: str, answer: str) -> None:
+    """Have a program of the host say this."""
+    script = path / "bin" / program
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+
+
+@pytest.mark.parametrize(("address", "told"), [("2001:db8::1", True), ("127.0.1.1", True), ("192.0.2.1", False)])
+def test_an_authority_has_to_find_the_web_host_over_ipv4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: bool
+) -> None:
+    pretend(tmp_path, monkeypatch, "getent", f"{address} STREAM app.example.org")
+
+    code, output = run(tmp_path, inventory(GOOD | STOPPED | {"site_tls": "acme"}, GROUPS, HERE))
+
+    assert code == 2
+    assert 'site_admin_email is "nobody"' in output
+    assert (f"site_domain is app.example.org, for which vm finds only {address}: the authority" in output) == told
+
+
+@pytest.mark.parametrize(("checksums", "told"), [("off", True), ("on", False)])
+def test_it_tells_data_that_is_written_without_checksums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checksums: str, told: bool
+) -> None:
+    pretend(tmp_path, monkeypatch, "runuser", checksums)
+
+    code, output = run(tmp_path, inventory(GOOD | STOPPED, GROUPS, HERE))
+
+    assert code == 2
+    assert 'site_admin_email is "nobody"' in output
+    assert ("PostgreSQL on vm was there before and writes its data without checksums" in output) == told
