@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from lab import console, paths, playbook, snapshot
 from lab.labs import FIRST_MACHINE, Lab
@@ -32,6 +33,15 @@ systemctl show --property=StateChangeTimestampMonotonic,MainPID nginx
 find /etc/nginx -printf '%p %T@\n' | sort
 """
 
+# What a run with another certificate, another worker and other logs would change.
+MACHINE = """
+find /etc/letsencrypt /etc/logrotate.d /etc/nginx /etc/saas /etc/systemd -printf '%p %l %m %T@\n' 2>/dev/null | sort
+dpkg --get-selections
+systemctl list-units --plain --no-legend 'celery-worker@*' nginx.service
+"""
+WORKERS = paths.ANSIBLE / "roles/celery_worker/defaults/main.yml"
+REPORTS = {"name": "reports", "queues": ["celery"], "concurrency": 1}
+
 
 def deploy(lab: Lab, **variables: Any) -> None:
     with console.step("Deploying another certificate", "certificate"):
@@ -51,14 +61,52 @@ def shown(lab: Lab) -> str:
     return do(lab, f"openssl x509 -noout -serial -issuer -nameopt RFC2253 <<'END'\n{certificate}\nEND")
 
 
-def test_it_installs_a_provided_one(other_certificates: Lab) -> None:
-    lab = other_certificates
+def provided(lab: Lab) -> dict[str, str]:
+    """The variables of an inventory with a certificate of its own."""
     certificate, key = lab.directory / "fullchain.pem", lab.directory / "privkey.pem"
     subject = ["-subj", "/CN=provided", "-addext", f"subjectAltName=IP:{lab.address(FIRST_MACHINE)}"]
     files = ["-keyout", str(key), "-out", str(certificate)]
     run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", *subject, *files])
+    return {"site_tls": "provided", "site_tls_certificate": str(certificate), "site_tls_key": str(key)}
 
-    deploy(lab, site_tls="provided", site_tls_certificate=str(certificate), site_tls_key=str(key))
+
+def foresee(lab: Lab, tags: str, **variables: Any) -> list[str]:
+    """What --check says would change. It changes nothing itself."""
+    before = do(lab, MACHINE)
+    with console.step("Foreseeing another certificate", "check mode"):
+        log = lab.directory / "foreseen.log"
+        told = playbook.run(lab, "site.yml", log, "--check", "--diff", f"--tags={tags}", **variables)
+    assert do(lab, MACHINE) == before
+    return told.changed
+
+
+def test_check_mode_foresees_a_provided_one_and_another_worker(lab: Lab, first_run: object) -> None:
+    workers = [*yaml.safe_load(WORKERS.read_text())["celery_worker_instances"], REPORTS]
+    others = {"celery_worker_instances": workers, "log_strategy": "file"}
+
+    changed = foresee(lab, "logging,celery_worker,nginx", **provided(lab), **others)
+
+    assert changed.count("nginx: Show it to visitors") == 1
+    assert changed.count("celery_worker: Let the ones that a deploy starts beside them consume the same") == 1
+    assert changed.count("celery_worker: Start the unit, anew if it is older than its files") == 1
+
+
+def test_check_mode_foresees_one_of_an_authority(lab: Lab, first_run: object) -> None:
+    """Also where there is none yet that nginx could begin with."""
+    do(lab, f"cp /etc/hosts /root/hosts; echo 192.0.2.1 {NAME} >>/etc/hosts; mv /etc/nginx/tls/selfsigned /root")
+    try:
+        changed = foresee(lab, "nginx", site_tls="acme", site_domain=NAME)
+    finally:
+        do(lab, "mv /root/selfsigned /etc/nginx/tls; cat /root/hosts >/etc/hosts; rm /root/hosts")
+
+    wanted = ["Create the directory of the certificate", "Install certbot", "Have the certificate issued"]
+    assert [name for name in wanted if f"nginx: {name}" not in changed] == []
+
+
+def test_it_installs_a_provided_one(other_certificates: Lab) -> None:
+    lab = other_certificates
+
+    deploy(lab, **provided(lab))
 
     assert "issuer=CN=provided" in shown(lab)
     assert "PRIVATE KEY" not in (lab.directory / "tls.log").read_text()
