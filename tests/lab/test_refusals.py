@@ -29,10 +29,10 @@ def typing(lab: Lab, user: str) -> dict[str, str]:
     return {"ansible_user": user, "ansible_ssh_common_args": arguments, **password, **alone}
 
 
-def test_it_refuses_a_distribution_it_was_not_proved_on(lab: Lab) -> None:
+def test_it_refuses_a_distribution_it_was_not_proved_on(lab: Lab, debian: str) -> None:
     text = refusal(lab, preflight_distributions=["Debian 99"])
 
-    assert "saas runs Debian 12; this playbook is for Debian 99." in text
+    assert f"saas runs Debian {debian}; this playbook is for Debian 99." in text
 
 
 @contextmanager
