@@ -76,6 +76,23 @@ def test_security_updates_come_by_themselves(lab: Lab) -> None:
     assert do(lab, "systemctl is-enabled apt-daily-upgrade.timer").strip() == "enabled"
 
 
+def test_they_come_where_the_image_has_switched_them_off(lab: Lab) -> None:
+    """As Bento's boxes for Vagrant do, and with the timers masked, too."""
+    do(lab, "systemctl disable --now apt-daily.timer apt-daily-upgrade.timer")
+    do(lab, "systemctl mask apt-daily.service apt-daily-upgrade.service apt-daily.timer apt-daily-upgrade.timer")
+    do(lab, """echo 'APT::Periodic::Enable "0";' >/etc/apt/apt.conf.d/10periodic""")
+    try:
+        deploy(lab, "base")
+
+        assert 'APT::Periodic::Enable "1";' in do(lab, "apt-config dump APT::Periodic").splitlines()
+        assert do(lab, "systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer").split() == ["enabled"] * 2
+        assert do(lab, "systemctl is-active apt-daily.timer apt-daily-upgrade.timer").split() == ["active"] * 2
+        states = do(lab, "systemctl show --property=LoadState --value apt-daily.service apt-daily-upgrade.service")
+        assert states.split() == ["loaded"] * 2
+    finally:
+        do(lab, "rm /etc/apt/apt.conf.d/10periodic")
+
+
 def test_nobody_may_redirect_its_packets(lab: Lab) -> None:
     names = do(lab, "sysctl --all --names --pattern '[.](accept|send)_redirects$'").split()
 

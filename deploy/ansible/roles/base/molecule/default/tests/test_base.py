@@ -14,5 +14,8 @@ def test_ssh_takes_no_passwords_and_no_root(host: Host) -> None:
 
 
 def test_security_updates_are_due_every_day(host: Host) -> None:
-    assert 'APT::Periodic::Unattended-Upgrade "1";' in host.check_output("apt-config dump")
+    settings = host.check_output("apt-config dump APT::Periodic").splitlines()
+
+    assert {'APT::Periodic::Enable "1";', 'APT::Periodic::Unattended-Upgrade "1";'} <= set(settings)
+    assert host.service("apt-daily.timer").is_running
     assert host.service("apt-daily-upgrade.timer").is_running
