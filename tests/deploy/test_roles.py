@@ -64,6 +64,22 @@ def test_every_role_of_it_has_its_name_as_its_tag_but_for_those_that_always_run(
     assert tags == {name: ["always"] if name in ("preflight", "secrets") else [name] for name in tags}
 
 
+def test_who_installs_packages_waits_for_a_vm_that_is_busy_with_its_first_updates() -> None:
+    """Such a run holds apt's lock for longer than the minute that the module waits by itself."""
+    plays = yaml.safe_load((DEPLOY / "ansible/site.yml").read_text())
+    installing = {
+        role.name for role in ROLES if any("ansible.builtin.apt:" in file.read_text() for file in role.glob("tasks/*"))
+    }
+    waiting = {
+        role["role"]
+        for play in plays
+        for role in play.get("roles", [])
+        if play.get("module_defaults") == {"ansible.builtin.apt": {"lock_timeout": 600}}
+    }
+
+    assert {"base", "nginx"} <= installing <= waiting
+
+
 @pytest.mark.parametrize("playbook", ["deploy", "rollback"])
 def test_those_run_it(playbook: str) -> None:
     play = yaml.safe_load((DEPLOY / f"ansible/{playbook}.yml").read_text())[-1]
