@@ -9,8 +9,13 @@ import yaml
 from lab import machine, playbook, proof
 from lab.labs import Lab
 from tests.lab.hosts import do
+from tests.lab.site import deploy
 
 KEYS = ("saas:test:a", "saas:test:b")
+# Its unit's view of the file system; seen from outside, since nothing but redis-server can be run in there.
+AS_REDIS = "/proc/$(systemctl show --property=MainPID --value redis-server)/root"
+FORBIDDEN = ["/etc", "/etc/redis", "/root", "/run", "/usr/bin", "/var/lib"]
+ALLOWED = ["/run/redis", "/var/lib/redis", "/var/log/redis"]
 
 
 def secrets(lab: Lab) -> dict[str, str]:
@@ -144,3 +149,23 @@ def test_nor_may_people_have_it_led_elsewhere_or_load_code(
     people = secrets(lab)["secret_redis_operations_password"]
 
     assert "has no permissions to run the" in redis(lab, "operations", people, *command)
+
+
+def test_it_writes_where_it_must_and_nowhere_else(lab: Lab, first_run: playbook.Progress) -> None:
+    """Above all not to /etc/redis, where a link of its own could lead root elsewhere."""
+    file = f"{AS_REDIS}$folder/by-redis"
+    tried = f"for folder in {' '.join(FORBIDDEN + ALLOWED)}; do touch {file} 2>&1 && echo $folder && rm {file}; done"
+
+    said = do(lab, f"{tried} || true").splitlines()
+
+    assert [line for line in said if line.startswith("/")] == ALLOWED
+    assert sum(line.endswith(("Read-only file system", "Permission denied")) for line in said) == len(FORBIDDEN)
+
+
+def test_root_leaves_nothing_where_it_may_write(lab: Lab, first_run: playbook.Progress) -> None:
+    """Of the users that it was given while it ran, a file remembers when."""
+    do(lab, "touch /etc/redis/saas.acl")
+    deploy(lab, "redis")
+
+    assert do(lab, "stat --format='%U %F' /run/saas-redis.acl.given") == "root regular empty file\n"
+    assert do(lab, "find /run/redis -user root") == ""
