@@ -62,6 +62,14 @@ def test_flower_cannot_lead_messages_elsewhere(lab: Lab, first_run: playbook.Pro
     assert "NOPERM" in redis(lab, "flower", password, "sadd", "_kombu.binding.email", "elsewhere")
 
 
+def test_what_flower_asks_the_workers_could_be_a_command(lab: Lab, first_run: playbook.Progress) -> None:
+    """A limit that docs/secrets.md tells."""
+    people = secrets(lab)["secret_redis_operations_password"]
+    publish = ("acl", "dryrun", "flower", "publish", "/0.celery.pidbox", "shutdown")
+
+    assert redis(lab, "operations", people, *publish).strip() == "OK"
+
+
 def test_flower_hears_from_the_workers(lab: Lab, first_run: playbook.Progress) -> None:
     people = secrets(lab)["secret_redis_operations_password"]
     redis(lab, "operations", people, "acl", "log", "reset")
