@@ -8,11 +8,7 @@ urlpatterns = [
     path("register/", views.RegisterView.as_view(), name="register"),
     path("login/", views.LoginView.as_view(), name="login"),
     path("logout/", views.LogoutView.as_view(), name="logout"),
-    path(
-        "password_change/",
-        never_cache(auth.PasswordChangeView.as_view(form_class=forms.ChangePasswordForm)),
-        name="password_change",
-    ),
+    path("password_change/", never_cache(views.PasswordChangeView.as_view()), name="password_change"),
     path("password_change/done/", never_cache(auth.PasswordChangeDoneView.as_view()), name="password_change_done"),
     path("password_reset/", views.PasswordResetView.as_view(), name="password_reset"),
     path("password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),

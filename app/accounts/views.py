@@ -13,7 +13,7 @@ from django.urls import reverse, reverse_lazy
 from django.views.generic import CreateView
 from django.views.generic.base import View
 
-from accounts.forms import CustomPasswordResetForm, LoginForm, RegisterForm
+from accounts.forms import ChangePasswordForm, CustomPasswordResetForm, LoginForm, RegisterForm
 from accounts.models import User
 from core.limits import seconds_to_wait
 from core.mails import absolute
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class RateLimitMixin(View):
-    """Answers 429 to a POST when `rate_limit` is reached for the address or for what `account_field` names."""
+    """Answers 429 to a POST when `rate_limit` is reached for the address or the account, in `account_field`."""
 
     # Django's forms take PUT for a POST.
     http_method_names = ["get", "head", "post", "options"]
@@ -32,10 +32,13 @@ class RateLimitMixin(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
-            seconds = seconds_to_wait(self.rate_limit, request, request.POST.get(self.account_field, ""))
+            seconds = seconds_to_wait(self.rate_limit, request, self.account(request))
             if seconds:
                 return too_many_attempts(request, seconds)
         return super().dispatch(request, *args, **kwargs)
+
+    def account(self, request: HttpRequest) -> str:
+        return request.POST.get(self.account_field, "")
 
 
 def too_many_attempts(request: HttpRequest, seconds: int) -> HttpResponse:
@@ -111,3 +114,12 @@ class PasswordResetView(RateLimitMixin, views.PasswordResetView):
     form_class = CustomPasswordResetForm
     rate_limit = "reset"
     account_field = "email"
+
+
+class PasswordChangeView(RateLimitMixin, views.PasswordChangeView):
+    form_class = ChangePasswordForm
+    # Who guesses the old password here might as well guess it there.
+    rate_limit = "login"
+
+    def account(self, request: HttpRequest) -> str:
+        return request.user.get_username()

@@ -6,7 +6,7 @@ from django.test import RequestFactory, TestCase, override_settings
 from core import limits
 from core.models import RateCounter
 from core.tasks import forget_rate_limits
-from tests.unit.factories import user
+from tests.unit.factories import PASSWORD, user
 
 
 def limit(address: int = 0, account: int = 0) -> dict[str, Any]:
@@ -47,6 +47,16 @@ class LimitedPagesTests(TestCase):
                 response = self.client.post(page, {self.fields[page]: "bo"}, REMOTE_ADDR="192.0.2.7")
 
                 self.assertEqual(response.status_code, 200)
+
+    @override_settings(RATE_LIMITS=limit(account=2))
+    def test_an_old_password_is_guessed_as_seldom_as_one_to_log_in(self) -> None:
+        self.client.force_login(user())
+        form = {"old_password": "wrong", "new_password1": PASSWORD, "new_password2": PASSWORD}
+
+        answers = [self.client.post("/accounts/password_change/", form).status_code for _ in range(3)]
+
+        self.assertEqual(answers, [200, 200, 429])
+        self.assertEqual(self.statuses("/accounts/login/", ["bo", "al"]), [429, 302])
 
     @override_settings(RATE_LIMITS=limit(account=1))
     def test_they_do_not_tell_whether_an_account_exists(self) -> None:
