@@ -39,7 +39,8 @@ def refuse_wrong_settings(**kwargs: Any) -> None:
 
 
 app = QuickCelery("django_saas")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+# Not all of Django's: what is there is shown.
+app.config_from_object("config.celeryconfig:SETTINGS")
 app.autodiscover_tasks()
 app.steps["worker"].add("core.durable.keeper:KeeperStep")
 app.steps["worker"].add("core.draining:LeaveStep")
