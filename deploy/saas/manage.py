@@ -47,7 +47,7 @@ def command(arguments: list[str], *options: str) -> list[str]:
     # systemd would replace variables in what it runs.
     escaped = [argument.replace("$", "$$") for argument in arguments]
     return [
-        *("systemd-run", "--quiet", "--collect", "--wait", f"--unit={UNIT}", *options),
+        *("systemd-run", "--quiet", "--collect", "--wait", "--uid=saas", "--gid=saas", f"--unit={UNIT}", *options),
         # Without the arguments, which would stand in the journal.
         f"--description=manage.py {' '.join(arguments[:1])}".rstrip(),
         *(f"{RELEASE}/.venv/bin/python", "manage.py", *escaped),

@@ -29,6 +29,16 @@ def test_every_service_has_the_sandbox(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
+def test_none_would_be_root_without_its_drop_ins(unit: str) -> None:
+    """`systemctl revert` takes them away."""
+    service = read(unit)["Service"]
+
+    users = {"nginx-journal.service": None, "saas-firewall.service": "root"}
+    assert service.get("User") == users.get(unit, "saas")
+    assert service.getboolean("DynamicUser", fallback=False) == (unit == "nginx-journal.service")
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_units_are_static(unit: str) -> None:
     assert "{{" not in (SYSTEMD / unit).read_text()
 
@@ -37,6 +47,14 @@ def test_units_are_static(unit: str) -> None:
 def test_what_lasts_is_started_again_however_often_it_ends(unit: str) -> None:
     assert read(unit)["Unit"]["StartLimitIntervalSec"] == "0"
     assert read(unit)["Service"]["Restart"] == "always"
+    assert int(read(unit)["Service"]["RestartSec"]) >= 1
+
+
+def test_so_is_the_firewall_without_which_the_host_is_open() -> None:
+    unit = read("saas-firewall.service")
+
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["Restart"] == "on-failure"
 
 
 @pytest.mark.parametrize("drop_in", ["nginx.service.d/saas.conf", "postgresql@.service.d/sandbox.conf"])

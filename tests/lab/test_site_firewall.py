@@ -8,6 +8,7 @@ import pytest
 
 from lab import machine
 from lab.labs import FIRST_MACHINE, Lab
+from tests.lab.faults import kept
 from tests.lab.hosts import do, shell, wait_until_shown
 from tests.lab.site import deploy
 
@@ -67,6 +68,13 @@ def test_a_restart_replaces_the_rules(lab: Lab) -> None:
 
     assert do(lab, "nft list table inet saas") == before
     assert before.count("dport") == 3
+
+
+def test_rules_that_could_not_be_loaded_are_tried_again(lab: Lab) -> None:
+    with kept(lab, "/etc/saas/firewall.nft"):
+        do(lab, "echo nonsense >/etc/saas/firewall.nft; ! systemctl restart saas-firewall")
+
+    wait_until_shown(lab, "systemctl show --property=ActiveState saas-firewall", "ActiveState=active")
 
 
 def test_rules_that_another_program_empties_are_missed_and_brought_back(lab: Lab) -> None:
