@@ -35,6 +35,16 @@ AWAY = re.compile(
     r"|Service Unavailable: /health/|(redis|kombu)\.exceptions\.|django\.db\.utils\.\w*Error"
 )
 
+# Routes leave with the address.
+LATE_ADDRESS = """
+read device place _ broadcast <<<$(ip -oneline address show to {} | awk '{{print $2, $4, $5, $6}}')
+ip -4 route show >/run/routes
+ip address delete $place dev $device
+systemctl restart 'postgresql@*'
+ip address add $place broadcast $broadcast dev $device
+while read route; do ip route replace $route; done </run/routes
+"""
+
 
 @pytest.fixture(scope="module")
 def deployed(cluster: Lab) -> playbook.Progress:
@@ -250,6 +260,15 @@ def test_after_a_reboot_everything_is_back_by_itself(
     assert proof.wait_for(lambda: guest.browser.get("/health/").ok, 60)
     proof.an_account_is_registered(guest)
     assert proof.wait_for(lambda: mail.inbox(cluster.mail_address, guest.email), proof.MAIL_SECONDS)
+
+
+def test_the_database_is_reached_at_an_address_that_came_later_than_it(
+    cluster: Lab, deployed: playbook.Progress, names: dict[str, str]
+) -> None:
+    do(cluster, LATE_ADDRESS.format(cluster.address_of("db1")), "db1")
+
+    guest = visit(cluster, names)
+    assert proof.wait_for(lambda: guest.browser.get("/health/").ok, 60)
 
 
 def test_beat_and_flower_are_among_it(cluster: Lab, deployed: playbook.Progress) -> None:

@@ -25,6 +25,20 @@ def writable(lab: Lab, first_run: playbook.Progress) -> Iterator[None]:
     do(lab, "systemctl restart flower; systemctl reload nginx")
 
 
+def test_it_shows_no_secret_but_its_visitors_own(lab: Lab, first_run: playbook.Progress) -> None:
+    browser = proof.visit(lab).browser
+    values = yaml.safe_load(lab.secrets.read_text(encoding="utf-8"))
+    browser.session.auth = ("flower", values["secret_flower_password"])
+
+    def shown() -> str:
+        return browser.get("/flower/api/workers?refresh=true").text + browser.get("/flower/worker/email@saas").text
+
+    # Flower gives a worker one second to answer, which a busy machine may not have.
+    assert proof.wait_for(lambda: shown().count("redis://saas:********@") >= 2, 60)
+    text = shown()
+    assert [name for name, value in values.items() if isinstance(value, str) and value in text] == []
+
+
 def test_it_revokes_a_task_for_who_knows_its_password(lab: Lab, writable: None) -> None:
     browser, task = proof.visit(lab).browser, str(uuid.uuid4())
     revoke = f"{browser.site}flower/api/task/revoke/{task}"

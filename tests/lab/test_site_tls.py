@@ -43,10 +43,11 @@ WORKERS = paths.ANSIBLE / "roles/celery_worker/defaults/main.yml"
 REPORTS = {"name": "reports", "queues": ["celery"], "concurrency": 1}
 
 
-def deploy(lab: Lab, **variables: Any) -> None:
+def deploy(lab: Lab, **variables: Any) -> playbook.Progress:
     with console.step("Deploying another certificate", "certificate"):
         release = snapshot.take(paths.ROOT)
-        playbook.run(lab, "site.yml", lab.directory / "tls.log", "--tags=nginx", app_release_ref=release, **variables)
+        log = lab.directory / "tls.log"
+        return playbook.run(lab, "site.yml", log, "--tags=nginx", app_release_ref=release, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +136,13 @@ def test_one_that_will_not_do_leaves_nginx_alone(other_certificates: Lab, certif
 def test_an_authority_issues_and_renews_one(other_certificates: Lab) -> None:
     lab = other_certificates
     do(lab, PEBBLE)
-    deploy(lab, site_tls="acme", site_domain=NAME, site_acme_directory="https://localhost:14000/dir")
+    acme = {"site_tls": "acme", "site_domain": NAME, "site_acme_directory": "https://localhost:14000/dir"}
+    deploy(lab, **acme)
     issued = shown(lab)
     assert "issuer=CN=Pebble Intermediate" in issued
     assert "from certbot" in do(lab, "saas status | grep certificate")
+    assert deploy(lab, **acme).changed == []
+    assert shown(lab) == issued
 
     # Due at once; then as the timer does it.
     do(lab, f"sed -i '1i renew_before_expiry = 30 years' /etc/letsencrypt/renewal/{NAME}.conf")
