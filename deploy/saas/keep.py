@@ -72,9 +72,8 @@ def held(release: str) -> Record:
 
 def begin(kind: str, release: str, by: str) -> None:
     argv = ["systemd-run", "--quiet", "--collect", f"--unit={HOLD}", f"--description={kind} of {release} by {by}"]
-    # It waits as the service's user, in the sandbox of saas-deploy.service.d; as root, and outside, it settles.
-    argv += ["--uid=saas", "--gid=saas"]
-    argv += ["--property=ExecStopPost=+/usr/local/bin/saas release settle", "--property=TimeoutStopSec=300"]
+    # Root's, without a sandbox, as what settles has to be: Debian 12 takes no + before the command of a transient unit.
+    argv += ["--property=ExecStopPost=/usr/local/bin/saas release settle", "--property=TimeoutStopSec=300"]
     # What settles is one Python, and systemctl.
     argv += ["--property=MemoryMax=25%", "--property=TasksMax=64"]
     done = subprocess.run([*argv, "tail", f"--pid={connection()}", "--follow", "/dev/null"], check=False)
