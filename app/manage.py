@@ -8,10 +8,10 @@ import sys
 
 def main() -> None:
     # Not before, so that Ctrl-C is quiet from the start.
-    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415
-    from django.core.management import BaseCommand, ManagementUtility  # noqa: PLC0415
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - as said above
+    from django.core.management import BaseCommand, ManagementUtility  # noqa: PLC0415 - likewise
 
-    from config.startup import load_settings  # noqa: PLC0415
+    from config.startup import load_settings  # noqa: PLC0415 - likewise
 
     class Utility(ManagementUtility):
         def fetch_command(self, subcommand: str) -> BaseCommand:
