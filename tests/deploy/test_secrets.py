@@ -97,8 +97,11 @@ def seen(file: Path, ended: threading.Event) -> set[int]:
     return modes
 
 
-def test_nor_may_anybody_else_while_it_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_nor_may_anybody_else_while_it_is_made(tmp_path: Path, begun: bool) -> None:
     file, ended = tmp_path / "site.secrets.yml", threading.Event()
+    if begun:
+        file.touch(0o644)
 
     with ThreadPoolExecutor() as pool:
         modes = pool.submit(seen, file, ended)

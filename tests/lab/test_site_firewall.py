@@ -25,9 +25,9 @@ while True:
 """
 
 
-def reached(lab: Lab, ports: set[int], protocol: str = "tcp") -> set[int]:
+def reached(lab: Lab, ports: set[int], protocol: str = "tcp", address: str = "") -> set[int]:
     """The lab's mail server has a Python too, and is no part of the site."""
-    arguments = [lab.address(FIRST_MACHINE), ",".join(str(port) for port in sorted(ports)), protocol]
+    arguments = [address or lab.address(FIRST_MACHINE), ",".join(str(port) for port in sorted(ports)), protocol]
     return {port for _, port in json.loads(machine.execute(lab, "mail", "python3", "-c", SCAN, *arguments))}
 
 
@@ -43,6 +43,19 @@ def test_a_stranger_reaches_ssh_and_the_web_and_nothing_else(lab: Lab) -> None:
         wait_until_shown(lab, "ss --listening --tcp --numeric", ":8080")
 
         assert reached(lab, {port for _, port in listeners(lab)} | set(range(1, 1025))) == {22, 80, 443}
+    finally:
+        do(lab, "systemctl stop listener")
+
+
+def test_nor_over_ipv6(lab: Lab) -> None:
+    (interface,) = json.loads(do(lab, "ip -json -6 address show scope link"))
+    do(lab, f"{LISTENER} -m http.server 8080 --bind ::")
+    try:
+        wait_until_shown(lab, "ss --listening --tcp --numeric", ":8080")
+
+        address = f"{interface['addr_info'][0]['local']}%{interface['ifname']}"
+        # nginx listens on IPv4 alone.
+        assert reached(lab, {22, 80, 443, 8080}, address=address) == {22}
     finally:
         do(lab, "systemctl stop listener")
 

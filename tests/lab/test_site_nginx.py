@@ -142,6 +142,29 @@ def test_flower_shows_nothing_to_strangers(stranger: Browser, path: str) -> None
     assert stranger.get(path).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//flower/api/workers",
+        "/%66lower/api/workers",
+        "/flower%2fapi%2fworkers",
+        "/static/../flower/metrics",
+        "/static/%2e%2e/flower/metrics",
+        "/health/../flower/healthcheck",
+        "/accounts/reset/../../flower/",
+    ],
+)
+def test_nor_however_the_path_is_spelt(stranger: Browser, path: str) -> None:
+    assert stranger.session.send(spelt(stranger, path), timeout=30).status_code == 401
+
+
+def spelt(browser: Browser, path: str) -> requests.PreparedRequest:
+    """Sent as it stands here; requests would tidy it up."""
+    request = browser.session.prepare_request(requests.Request("GET", browser.site))
+    request.url = browser.site.rstrip("/") + path
+    return request
+
+
 @pytest.mark.parametrize("path", ["api/worker/shutdown/celery@saas", "api/task/revoke/1", "login", "api/tasks"])
 def test_flower_only_looks(operator: Browser, path: str) -> None:
     assert operator.session.post(f"{operator.site}flower/{path}", timeout=30).status_code == 403
