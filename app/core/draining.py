@@ -18,6 +18,8 @@ from core.watchdog import notify
 
 # Seconds for handing back, after those for finishing.
 MARGIN = 30
+# Seconds that Flower may be behind. Celery publishes what has come together, 24 events at the latest.
+EVENTS_EVERY = 1.0
 # Seconds until a thread that has taken up a task is known to run it.
 TAKEN_UP = 0.1
 log = logging.getLogger("core.worker")
@@ -27,15 +29,24 @@ class DrainingConsumer(BuryingConsumer):
     """Celery alone would keep such messages until the last running task is done, and nobody would work on them."""
 
     task_consumer: Any
+    _flush_events: Any
     connection: Any
     pool: Any
     hub: Any
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(EVENTS_EVERY, self._flush_events)
+
+    def on_send_event_buffered(self) -> None:  # type: ignore[override]  # the stubs take it for a property
+        """Do nothing. Celery would publish each task's by themselves: 0.13 to 0.27 ms of the 3.3 that a mail took."""
 
     def on_close(self) -> None:
         # It is closed when the connection is lost, too; what was fetched over that cannot be handed back.
         if is_stopping() and self.task_consumer:
             # With the broker away there is nobody to hand it to; the sweeper or the visibility time-out brings it back.
             ignore_errors(self.connection, self.hand_back)
+            ignore_errors(self.connection, self._flush_events)
             tell(len(state.active_requests))
         super().on_close()
 

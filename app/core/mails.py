@@ -36,8 +36,8 @@ def send_password_reset(user_id: int, reset_link: str) -> str:
 
 
 def with_key(user_id: int) -> User | None:
-    # `first()` would sort them.
-    return next(iter(User.objects.filter(pk=user_id)), None)
+    # Half of what the same takes that Django has to write first.
+    return next(iter(User.objects.raw("SELECT * FROM accounts_user WHERE id = %s", [user_id])), None)
 
 
 def missing(user_id: int) -> str:

@@ -33,9 +33,9 @@ INTRODUCTION = """# Benchmarks
 `make bench` writes this page. It runs this service beside Celery as its tutorial runs it, dramatiq, huey and rq, in
 rounds that interleave: each round runs everybody once, the order rotates; memory is looked at once. Figures are
 medians, behind them the least and the most. Ratios are what counts, taken within each round: the machine's noise hits
-both sides. What limits what was not reached stands in
-[How far it goes](scaling.md#what-was-not-reached-and-what-limits-it). Redis writes its AOF every second, PostgreSQL
-waits for the disk at each commit.
+both sides. Where the rounds do not agree on what was asked for, that is at the edge. What limits what was not reached
+stands in [How far it goes](scaling.md#what-was-not-reached-and-what-limits-it). Redis writes its AOF every second,
+PostgreSQL waits for the disk at each commit.
 
 `make bench ONLY='mails growth'` runs some of it and leaves this page as it is. `SERVICES=2 CONCURRENCY=50
 POOL=threads` says what this service is taken to be best with, and `SECONDS=1` makes the runs of mails short, to see

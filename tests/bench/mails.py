@@ -148,5 +148,7 @@ def asked(tally: Tally) -> list[Requirement]:
             values = ratios(rates[mine.name], rates[peer])
             found.append(Requirement(f"{what}, {how}", peer, values, at_least=1.0))
     rates = tally.rates[0.1]
-    values = ratios(rates[BEST.name], rates[TUTORIAL.name])
-    return [*found, Requirement("mails at 100 ms, at its best", TUTORIAL.name, values, at_least=10)]
+    for how, mine in ("at its best", BEST), ("as the playbook sets it up", DEFAULT):
+        values = ratios(rates[mine.name], rates[TUTORIAL.name])
+        found.append(Requirement(f"mails at 100 ms, {how}", TUTORIAL.name, values, at_least=10))
+    return found

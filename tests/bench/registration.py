@@ -56,7 +56,7 @@ def run(stand: Stand, rounds: int) -> Section:
         for number in range(rounds):
             progress(f"Registration, round {number + 1} of {rounds}: both, {TURNS} times in turns")
             before = {site: cpu(web.process.popen.pid) for site, web in webs.items()}
-            for site, load in loads(webs).items():
+            for site, load in loads(webs, worker).items():
                 tally.add(site, load, cpu(webs[site].process.popen.pid) - before[site])
     head = (f"POST {PATH}", *(f"p{percent}, ms" for percent in PERCENTILES), "CPU, ms")
     rows = [tally.row(site) for site in (OURS, QUIET)]
@@ -69,9 +69,11 @@ def sites(stand: Stand) -> Iterator[dict[str, Web]]:
         yield {OURS: ours, QUIET: quiet}
 
 
-def loads(webs: dict[str, Web]) -> dict[str, Load]:
+def loads(webs: dict[str, Web], worker: Running) -> dict[str, Load]:
     found = {site: Load() for site in webs}
     for site in list(webs) * TURNS:
+        # What one side has queued is not worked off in the other's turn.
+        worker.wait_until_done()
         found[site].join(keep_asking(visitors(webs[site]), 302, SECONDS))
     return found
 

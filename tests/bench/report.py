@@ -46,9 +46,17 @@ class Requirement:
 
     @property
     def reached(self) -> bool:
-        value = median(self.values)
+        return self.kept(median(self.values))
+
+    def kept(self, value: float) -> bool:
         enough = self.at_least is None or value >= self.at_least
         return enough and (self.at_most is None or value <= self.at_most)
+
+    @property
+    def verdict(self) -> str:
+        """The median's, and whether every round had the same."""
+        said = "reached" if self.reached else "**not reached**"
+        return said if len({self.kept(value) for value in self.values}) == 1 else f"{said}, at the edge"
 
     @property
     def asked(self) -> str:
@@ -57,7 +65,7 @@ class Requirement:
 
     def row(self) -> list[str]:
         found = f"{spread(self.values)} {self.unit}"
-        return [self.what, self.against, self.asked, found, "reached" if self.reached else "**not reached**"]
+        return [self.what, self.against, self.asked, found, self.verdict]
 
 
 @dataclass

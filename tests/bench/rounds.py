@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def turns(things: Sequence[T], rounds: int, what: str) -> Iterator[T]:
     for number in range(rounds):
-        first = number % len(things)
+        first = number * max(1, len(things) // rounds) % len(things)
         for thing in (*things[first:], *things[:first]):
             progress(f"{what}, round {number + 1} of {rounds}: {called(thing)}")
             yield thing

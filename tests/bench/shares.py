@@ -60,6 +60,7 @@ def inherited(callers: dict[Function, Any], owned: dict[Function, Shares]) -> Sh
 
 
 def within(stats: dict[Function, Any], file: str, names: tuple[str, ...]) -> float:
-    """Seconds in these functions and in all that they call."""
-    found = [row[3] for function, row in stats.items() if file in function[0] and function[2] in names]
-    return float(sum(found))
+    """Seconds in these functions and in all that they call, each other among that."""
+    found = {function for function in stats if file in function[0] and function[2] in names}
+    nested = sum(stats[function][4].get(caller, (0, 0, 0, 0))[3] for function in found for caller in found)
+    return float(sum(stats[function][3] for function in found) - nested)

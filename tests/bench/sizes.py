@@ -16,9 +16,11 @@ TEXT = f"""{MAILS:,} welcome mails are called durably while the worker is held, 
 then sent at 0 ms, by the playbook's worker for mails. Bytes of PostgreSQL's table are with its indexes and with what a
 vacuum frees for the next rows; a done record is what is left of one once all is packed."""
 NAMES = {
-    "worker": "worker, CPU of a run, ms",
-    "postgresql": "PostgreSQL, CPU of a run, ms",
-    "redis": "Redis, CPU of a run, ms",
+    "worker run": "worker, CPU of a run, ms",
+    "postgresql call": "PostgreSQL, CPU of a call, ms",
+    "postgresql run": "PostgreSQL, CPU of a run, ms",
+    "redis call": "Redis, CPU of a call, ms",
+    "redis run": "Redis, CPU of a run, ms",
     "wal call": "PostgreSQL, WAL of a call, bytes",
     "wal run": "PostgreSQL, WAL of a run, bytes",
     "table": "PostgreSQL, table of a call and a run, bytes",
@@ -57,7 +59,9 @@ def once(stand: Stand) -> Figures:
         after = state(stand, running)
     of_call, of_run = difference(before, called), difference(called, after)
     return {
-        **{name: 1000 * of_run[name] for name in ("worker", "postgresql", "redis")},
+        "worker run": 1000 * of_run["worker"],
+        **{f"{server} call": 1000 * of_call[server] for server in ("postgresql", "redis")},
+        **{f"{server} run": 1000 * of_run[server] for server in ("postgresql", "redis")},
         "wal call": of_call["wal"],
         "wal run": of_run["wal"],
         "table": of_call["table"] + of_run["table"],

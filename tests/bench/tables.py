@@ -62,17 +62,10 @@ def connected(environment: Environment) -> psycopg.Connection:
 
 
 def measured(stand: Stand, environment: Environment) -> dict[str, Any]:
-    stand.redis.client().flushall()
-    told_of_loss(stand)
+    stand.empty_redis()
     with connected(environment) as connection:
         connection.execute(INSERT, {"payload": PAYLOAD, "state": "waiting", "count": DUE * SWEEPS})
     found = stand.run(environment, "sweeping", CALLS, SWEEPS)
     with connected(environment) as connection:
         connection.execute(FORGET)
     return found
-
-
-def told_of_loss(stand: Stand) -> None:
-    """As if that had been seen to: after Redis was emptied, the first sweep has everything published again."""
-    client = stand.redis.client()
-    client.set("saas:durable:server", client.info("server")["run_id"])

@@ -36,16 +36,16 @@ def test_compared_with_a_base() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reached"),
+    ("asked", "verdict"),
     [
-        (Requirement("this", "that", [0.9, 1.0, 1.1], at_least=1.0), True),
-        (Requirement("this", "that", [0.9, 0.99, 1.1], at_least=1.0), False),
-        (Requirement("this", "that", [1.5], at_most=1.5), True),
-        (Requirement("this", "that", [1.51], at_most=1.5), False),
+        (Requirement("this", "that", [0.9, 1.0, 1.1], at_least=1.0), "reached, at the edge"),
+        (Requirement("this", "that", [0.9, 0.99, 1.1], at_least=1.0), "**not reached**, at the edge"),
+        (Requirement("this", "that", [1.4, 1.5], at_most=1.5), "reached"),
+        (Requirement("this", "that", [1.51, 1.6], at_most=1.5), "**not reached**"),
     ],
 )
-def test_a_requirement_is_about_the_median(asked: Requirement, reached: bool) -> None:
-    assert asked.reached == reached
+def test_a_requirement_is_about_the_median_and_tells_whether_all_agree(asked: Requirement, verdict: str) -> None:
+    assert asked.verdict == verdict
 
 
 def section(*void: str) -> Section:

@@ -5,6 +5,7 @@ from tests.bench.shares import OTHER, Function, place, split, within
 SEND: Function = ("/lib/python3.11/smtplib.py", 1, "sendmail")
 QUERY: Function = ("/site-packages/django/db/models/query.py", 1, "get")
 CLAIM: Function = ("/app/core/durable/execution.py", 1, "claim")
+STATEMENT: Function = ("/app/core/durable/statements.py", 1, "claim")
 WRITE: Function = ("~", 0, "<method 'send' of '_socket.socket' objects>")
 HELP: Function = ("/lib/python3.11/socket.py", 1, "sendall")
 ALONE: Function = ("/lib/python3.11/selectors.py", 1, "select")
@@ -17,7 +18,8 @@ def called(seconds: float) -> tuple[int, int, float, float]:
 STATS = {
     SEND: (1, 1, 1.0, 5.0, {}),
     CLAIM: (1, 1, 0.5, 3.5, {}),
-    QUERY: (1, 1, 2.0, 3.0, {CLAIM: called(3.0)}),
+    STATEMENT: (1, 1, 0.0, 3.0, {CLAIM: called(3.0)}),
+    QUERY: (1, 1, 2.0, 3.0, {STATEMENT: called(3.0)}),
     HELP: (1, 1, 0.0, 3.0, {SEND: called(3.0)}),
     WRITE: (2, 2, 4.0, 4.0, {HELP: called(3.0), QUERY: called(1.0)}),
     ALONE: (1, 1, 0.25, 0.25, {}),

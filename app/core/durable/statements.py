@@ -21,8 +21,10 @@ CLAIM = """
     UPDATE core_taskrecord
     SET state = 'running', worker = %s, started_at = {now}, due_at = {later}, attempts = attempts + 1, publishes = 0
     WHERE id = %s AND (state = 'published' OR state = 'waiting' AND due_at <= {now})
-    RETURNING *
+    RETURNING {columns}
 """
+# All but the one whose JSON would have to be read; Django fetches it for whoever asks.
+CLAIMED = [field.attname for field in TaskRecord._meta.concrete_fields if field.name != "failure"]
 CLOSE = """
     UPDATE core_taskrecord SET state = 'done', closed_at = {now}, payload = '', failure = NULL
     WHERE id = %s AND state = 'running' AND attempts = %s
@@ -64,10 +66,14 @@ def insert(record: TaskRecord, due: datetime | timedelta) -> None:
 
 def claim(key: UUID, worker: str) -> TaskRecord | None:
     """Take the record for a run of this worker's, if it is there to be taken."""
-    return next(
-        iter(TaskRecord.objects.using(connection.alias).raw(written(CLAIM), [worker, LEASE.seconds, prepared(key)])),
-        None,
-    )
+    statement, values = written(CLAIM), [worker, LEASE.seconds, prepared(key)]
+    if connection.vendor != "postgresql":
+        return next(iter(TaskRecord.objects.using(connection.alias).raw(statement, values)), None)
+    # psycopg hands out moments and UUIDs as such. SQLite does not, and Django looks each time for what is to be read.
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row = cursor.fetchone()
+    return TaskRecord.from_db(connection.alias, CLAIMED, row) if row else None
 
 
 def close(record: TaskRecord) -> bool:
@@ -82,7 +88,7 @@ def execute(statement: str, values: list[Any]) -> int:
 
 
 def written(statement: str) -> str:
-    return statement.format(**CLOCKS[connection.vendor])
+    return statement.format(**CLOCKS[connection.vendor], columns=", ".join(CLAIMED))
 
 
 def moment(of: datetime | None) -> Any:
