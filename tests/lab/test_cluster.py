@@ -218,8 +218,6 @@ def test_a_new_worker_joins_without_touching_the_others(cluster: Lab, deployed: 
     grown = Lab(cluster.name, cluster.kind, cluster.owner, (*cluster.machines, NEW))
     machine.ensure(grown, NEW, number=labs.FIRST_MACHINE + len(cluster.machines), debian=debian)
     add(grown, NEW)
-    # Of another life: the host that runs migrations was another then.
-    machine.execute(grown, NEW, "sh", "-c", "mkdir --parents /etc/saas && touch /etc/saas/migrate.env")
     release, before = machine.execute(cluster, "worker1", "readlink", "/srv/saas/current"), started(cluster)
 
     with console.step("Adding a worker", "new worker"):
@@ -229,7 +227,6 @@ def test_a_new_worker_joins_without_touching_the_others(cluster: Lab, deployed: 
     # What is new elsewhere is that two firewalls let it in.
     assert started(cluster) == before
     assert machine.execute(grown, NEW, "readlink", "/srv/saas/current") == release
-    assert "migrate.env" not in machine.execute(grown, NEW, "ls", "/etc/saas").split()
     wait_until_shown(grown, "saas status", "All is fine", host=NEW)
 
 

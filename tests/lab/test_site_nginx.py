@@ -13,6 +13,7 @@ from lab import machine, proof
 from lab.browser import Browser, Forms
 from lab.labs import FIRST_MACHINE, Lab
 from tests.lab.hosts import do
+from tests.lab.site import ask
 
 HSTS = "max-age=31536000"
 
@@ -154,15 +155,8 @@ def test_flower_shows_nothing_to_strangers(stranger: Browser, path: str) -> None
         "/accounts/reset/../../flower/",
     ],
 )
-def test_nor_however_the_path_is_spelt(stranger: Browser, path: str) -> None:
-    assert stranger.session.send(spelt(stranger, path), timeout=30).status_code == 401
-
-
-def spelt(browser: Browser, path: str) -> requests.PreparedRequest:
-    """Sent as it stands here; requests would tidy it up."""
-    request = browser.session.prepare_request(requests.Request("GET", browser.site))
-    request.url = browser.site.rstrip("/") + path
-    return request
+def test_nor_however_the_path_is_spelt(lab: Lab, stranger: Browser, path: str) -> None:
+    assert ask(lab, path).status == 401
 
 
 @pytest.mark.parametrize("path", ["api/worker/shutdown/celery@saas", "api/task/revoke/1", "login", "api/tasks"])

@@ -4,6 +4,7 @@ import pytest
 
 from lab.labs import Lab
 from tests.lab.hosts import Ended, do, shell
+from tests.lab.site import deploy
 
 pytestmark = pytest.mark.usefixtures("first_run")
 
@@ -47,6 +48,17 @@ def test_who_migrates_owns_the_tables(lab: Lab) -> None:
     owners = sql(lab, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
 
     assert owners.text.split() == ["saas_owner"]
+
+
+def test_what_the_owner_logs_in_with_is_taken_from_a_host_that_no_longer_migrates(lab: Lab) -> None:
+    try:
+        deploy(lab, "app", app_peers=["elsewhere", "saas"])
+
+        assert "migrate.env" not in do(lab, "ls /etc/saas").split()
+    finally:
+        deploy(lab, "app")
+
+    assert "migrate.env" in do(lab, "ls /etc/saas").split()
 
 
 def test_the_web_s_statements_are_bounded(lab: Lab) -> None:
