@@ -152,10 +152,10 @@ test-vagrant: setup ## vagrant up for real: an account, its mail, a changed temp
 	@$(LAB) packages
 	@$(BIN)/pytest --quiet --capture=no tests/vagrant/real_vagrant.py
 
-# Not in every run either: the tests of tests/lab look at the same roles, and more closely.
+# Not in every run either: the tests of tests/lab look at the same roles, and more closely. An interrupted one leaves links.
 molecule: up ## Each role's Molecule scenario on the machine of `make up`; ROLES='redis nginx'
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; for role in $(ROLES); do \
-	  (cd deploy/ansible/roles/$$role && molecule test) || exit; \
+	  (cd deploy/ansible/roles/$$role && molecule reset >/dev/null && molecule test) || exit; \
 	done
 
 chaos: setup ## Kill workers, Redis, PostgreSQL and Beat under load; count what is lost. SEED=… replays
