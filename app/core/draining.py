@@ -38,7 +38,7 @@ class DrainingConsumer(BuryingConsumer):
         super().register_with_event_loop(hub)
         hub.call_repeatedly(EVENTS_EVERY, self._flush_events)
 
-    def on_send_event_buffered(self) -> None:  # type: ignore[override]  # the stubs take it for a property
+    def on_send_event_buffered(self) -> None:  # type: ignore[override]  # the stubs have it return a callable
         """Do nothing. Celery would publish each task's by themselves: 0.13 to 0.27 ms of the 3.3 that a mail took."""
 
     def on_close(self) -> None:
