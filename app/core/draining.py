@@ -18,7 +18,7 @@ from core.watchdog import notify
 
 # Seconds for handing back, after those for finishing.
 MARGIN = 30
-# Seconds that Flower may be behind. Celery publishes what has come together, 24 events at the latest.
+# Seconds that Flower may be behind, and misses of a worker that stops. Celery publishes 24 events at the latest.
 EVENTS_EVERY = 1.0
 # Seconds until a thread that has taken up a task is known to run it.
 TAKEN_UP = 0.1
@@ -46,7 +46,6 @@ class DrainingConsumer(BuryingConsumer):
         if is_stopping() and self.task_consumer:
             # With the broker away there is nobody to hand it to; the sweeper or the visibility time-out brings it back.
             ignore_errors(self.connection, self.hand_back)
-            ignore_errors(self.connection, self._flush_events)
             tell(len(state.active_requests))
         super().on_close()
 
